@@ -1,0 +1,143 @@
+"""Blocks and heads that SiT and LightningDiT share. Module names are those of the official state dicts.
+
+Peebles & Xie, "Scalable diffusion models with transformers" (arXiv 2212.09748), section 3: adaLN-Zero. RMSNorm, SwiGLU,
+rotary positions, qk-norm and modulation without shift are options of LightningDiT (Yao et al., arXiv 2501.01423).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from guidance_bench.backbone import Edit
+
+from .embeddings import Rotary
+
+Norm = Callable[[int], nn.Module]
+
+#: kinds of edit that a block understands; each acts in the blocks that it names
+BLOCK_EDITS = frozenset({"skip_layers", "identity_attention"})
+
+
+def plain_layer_norm(width: int) -> nn.Module:
+    """LayerNorm without weights: scale and shift come from the condition."""
+    return nn.LayerNorm(width, eps=1e-6, elementwise_affine=False)
+
+
+def rms_norm(width: int) -> nn.Module:
+    """RMSNorm with a learned weight."""
+    return nn.RMSNorm(width, eps=1e-6)
+
+
+def modulate(x: Tensor, scale: Tensor, shift: Tensor | None = None) -> Tensor:
+    """x (1 + scale) + shift; x (N, T, D), scale and shift (N, 1, D)."""
+    return x * (1 + scale) if shift is None else torch.addcmul(shift, x, 1 + scale)
+
+
+class Modulation(nn.Sequential):
+    """adaLN: a condition (N, D) to ``parts`` vectors (N, 1, D)."""
+
+    def __init__(self, width: int, parts: int) -> None:
+        super().__init__(nn.SiLU(), nn.Linear(width, parts * width))
+        self.parts = parts
+
+    def forward(self, c: Tensor) -> tuple[Tensor, ...]:
+        """Shifts, scales and gates."""
+        return tuple(super().forward(c)[:, None].chunk(self.parts, dim=-1))
+
+
+class Attention(nn.Module):
+    """Self-attention over tokens (N, T, D); ``norm``, of a head's width, is that of queries and keys, if any."""
+
+    def __init__(self, width: int, heads: int, norm: Norm | None = None) -> None:
+        super().__init__()
+        self.heads = heads
+        self.qkv = nn.Linear(width, 3 * width)
+        self.q_norm = norm(width // heads) if norm else nn.Identity()
+        self.k_norm = norm(width // heads) if norm else nn.Identity()
+        self.proj = nn.Linear(width, width)
+
+    def forward(self, x: Tensor, rotary: Rotary | None = None, edits: Sequence[Edit] = ()) -> Tensor:
+        """(N, T, D) to (N, T, D), under the edits of this block."""
+        q, k, v = self.qkv(x).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4).unbind()
+        mixed = self._mix(q, k, v, rotary, edits)
+        return cast(Tensor, self.proj(mixed.transpose(1, 2).flatten(2)))
+
+    def _mix(self, q: Tensor, k: Tensor, v: Tensor, rotary: Rotary | None, edits: Sequence[Edit]) -> Tensor:
+        """Values (N, heads, T, D / heads) averaged by the attention map."""
+        if _has(edits, "identity_attention"):
+            return v  # each token attends to itself alone
+        q, k = self.q_norm(q), self.k_norm(k)
+        if rotary is not None:
+            q, k = rotary(q), rotary(k)
+        return F.scaled_dot_product_attention(q, k, v)
+
+
+class Mlp(nn.Module):
+    """Two linear layers with tanh-approximated GELU."""
+
+    def __init__(self, width: int, hidden: int) -> None:
+        super().__init__()
+        self.fc1 = nn.Linear(width, hidden)
+        self.fc2 = nn.Linear(hidden, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, T, D) to (N, T, D)."""
+        return cast(Tensor, self.fc2(F.gelu(self.fc1(x), approximate="tanh")))
+
+
+class SwiGLU(nn.Module):
+    """Gated MLP (Shazeer, arXiv 2002.05202): w3(silu(a) b), where a and b are the halves of w12(x)."""
+
+    def __init__(self, width: int, hidden: int) -> None:
+        super().__init__()
+        self.w12 = nn.Linear(width, 2 * hidden)
+        self.w3 = nn.Linear(hidden, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, T, D) to (N, T, D)."""
+        gate, value = self.w12(x).chunk(2, dim=-1)
+        return cast(Tensor, self.w3(F.silu(gate) * value))
+
+
+class Block(nn.Module):
+    """adaLN-Zero block: attention and MLP, each modulated before and gated after by the condition."""
+
+    def __init__(self, attention: Attention, mlp: nn.Module, width: int, norm: Norm, shift: bool = True) -> None:
+        super().__init__()
+        self.norm1, self.norm2 = norm(width), norm(width)
+        self.attn, self.mlp = attention, mlp
+        self.adaLN_modulation = Modulation(width, 6 if shift else 4)
+
+    def forward(self, x: Tensor, c: Tensor, rotary: Rotary | None = None, edits: Sequence[Edit] = ()) -> Tensor:
+        """Tokens x (N, T, D) under the condition c (N, D) and the edits of this block."""
+        if _has(edits, "skip_layers"):
+            return x
+        parts = self.adaLN_modulation(c)
+        *shift1, scale1, gate1 = parts[: len(parts) // 2]  # no shift with "wo_shift"
+        *shift2, scale2, gate2 = parts[len(parts) // 2 :]
+        x = torch.addcmul(x, gate1, self.attn(modulate(self.norm1(x), scale1, *shift1), rotary, edits))
+        return torch.addcmul(x, gate2, self.mlp(modulate(self.norm2(x), scale2, *shift2)))
+
+
+class FinalLayer(nn.Module):
+    """Modulated norm and a linear map to patches: the final head, and the internal one of Internal Guidance."""
+
+    def __init__(self, width: int, patch: int, channels: int, norm: Norm) -> None:
+        super().__init__()
+        self.norm_final = norm(width)
+        self.linear = nn.Linear(width, patch * patch * channels)
+        self.adaLN_modulation = Modulation(width, 2)
+
+    def forward(self, x: Tensor, c: Tensor) -> Tensor:
+        """Tokens x (N, T, D) under the condition c (N, D) to (N, T, patch * patch * channels)."""
+        shift, scale = self.adaLN_modulation(c)
+        return cast(Tensor, self.linear(modulate(self.norm_final(x), scale, shift)))
+
+
+def _has(edits: Sequence[Edit], kind: str) -> bool:
+    return any(edit.kind == kind for edit in edits)

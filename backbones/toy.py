@@ -1,0 +1,75 @@
+"""A mixture of Gaussians in the plane with its exact velocity: for tests, and for counting what a method asks."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from guidance_bench.backbone import Backbone, BackboneConfig, Edit, Prediction, register_backbone
+from guidance_bench.parameters import param
+
+
+class ToyMixture(Backbone):
+    """Class k is N(m_k, spread^2 I), the means on a circle; "no class" is the even mixture of all.
+
+    The internal head after block 1 predicts for a wider spread: a weaker model of the same data. The edit "skip_layers"
+    widens the spread likewise, by a half for each block.
+    """
+
+    depth = 2
+    shape = (2, 1, 1)
+    trained_taps = (1,)
+    edits = frozenset({"skip_layers"})
+
+    def __init__(self, config: ToyConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.num_classes = config.num_classes
+        angles = torch.arange(config.num_classes, dtype=torch.float64) * (2 * math.pi / config.num_classes)
+        self.means = nn.Parameter(config.radius * torch.stack([angles.cos(), angles.sin()], 1), requires_grad=False)
+
+    def predict(self, x: Tensor, t: Tensor, y: Tensor, taps: Sequence[int], edits: Sequence[Edit]) -> Prediction:
+        """The exact velocity of the mixture, (N, 2, 1, 1)."""
+        spread = self.config.spread * (1 + 0.5 * sum(len(e.layers) for e in edits))
+        final = self.velocity(x, t, y, spread)
+        return Prediction(final, {k: self.velocity(x, t, y, spread * self.config.weakness) for k in taps})
+
+    def velocity(self, x: Tensor, t: Tensor, y: Tensor, spread: float) -> Tensor:
+        """E[eps - x0 | x_t] for the classes y, in closed form."""
+        point, time = x.double().flatten(1)[:, None], t.double()[:, None, None]
+        variance = ((1 - time) * spread) ** 2 + time**2
+        residual = point - (1 - time) * self.means  # (N, K, 2)
+        weights = torch.softmax(-residual.pow(2).sum(-1) / (2 * variance[..., 0]) + self._allowed(y), dim=1)
+        x0 = self.means + (1 - time) * spread**2 / variance * residual
+        eps = time / variance * residual
+        return (weights[..., None] * (eps - x0)).sum(1).view_as(x).to(x.dtype)
+
+    def _allowed(self, y: Tensor) -> Tensor:
+        """0 for the components of a label, minus infinity for the others, (N, K)."""
+        own = torch.arange(self.num_classes, device=y.device) == y[:, None]
+        return torch.where(own | (y[:, None] == self.num_classes), 0.0, -math.inf).double()
+
+    @property
+    def cost(self) -> float:
+        """One evaluation."""
+        return 1.0
+
+
+@register_backbone("toy")
+class ToyConfig(BackboneConfig):
+    """Configuration of :class:`ToyMixture`."""
+
+    summary: ClassVar[str] = "2-D mixture of Gaussians with exact velocity, for tests"
+
+    num_classes: int = param(4, low=1, doc="components, one a class")
+    radius: float = param(1.0, doc="of the circle of means")
+    spread: float = param(0.25, low=1e-3, doc="standard deviation of a component")
+    weakness: float = param(2.0, low=1.0, doc="factor of the spread in the internal head's model")
+
+    def build(self) -> ToyMixture:
+        """The mixture; nothing in it is trained."""
+        return ToyMixture(self)

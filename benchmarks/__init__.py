@@ -1,0 +1,1 @@
+"""Benchmarks: protocol, line-up, reference and published numbers; ``results/`` holds committed records."""

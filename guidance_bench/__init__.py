@@ -1,0 +1,61 @@
+"""guidance_bench: fair, reproducible comparison of guidance methods for diffusion and flow transformers."""
+
+from __future__ import annotations
+
+from pathlib import Path as _Path
+
+# A bare clone keeps backbones/, methods/ and benchmarks/ beside this folder; installed, they are inside it. The question
+# is "not inside", not "beside": in site-packages a stranger's `methods` package would otherwise be taken for ours.
+if not (_Path(__file__).parent / "methods").is_dir():
+    __path__.append(str(_Path(__file__).resolve().parent.parent))
+
+from . import metrics
+from .backbone import BACKBONES, Backbone, BackboneConfig, Edit, Prediction, register_backbone
+from .benchmark import BENCHMARKS, Benchmark, register_benchmark
+from .checkpoints import load_backbone, save_backbone
+from .driver import Ledger, check_method
+from .errors import UserError
+from .guidance import METHODS, Guidance, Query, Step, extrapolate, register_method, together
+from .losses import flow_matching_loss
+from .metrics.base import METRICS, Metric, register_metric
+from .parameters import param
+from .results import load_results
+from .sampler import sample
+from .solvers import SOLVERS, Solver, register_solver
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "BACKBONES",
+    "BENCHMARKS",
+    "METHODS",
+    "METRICS",
+    "SOLVERS",
+    "Backbone",
+    "BackboneConfig",
+    "Benchmark",
+    "Edit",
+    "Guidance",
+    "Ledger",
+    "Metric",
+    "Prediction",
+    "Query",
+    "Solver",
+    "Step",
+    "UserError",
+    "check_method",
+    "extrapolate",
+    "flow_matching_loss",
+    "load_backbone",
+    "load_results",
+    "metrics",
+    "param",
+    "register_backbone",
+    "register_benchmark",
+    "register_method",
+    "register_metric",
+    "register_solver",
+    "sample",
+    "save_backbone",
+    "together",
+]

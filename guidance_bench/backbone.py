@@ -1,0 +1,130 @@
+"""What every backbone offers to the sampler: one call that gives velocities in the project's convention."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from .errors import UserError
+from .registry import Registry
+from .parameters import Configurable
+
+
+@dataclass(frozen=True)
+class Edit:
+    """A change to the forward pass that makes a weaker prediction; an argument, never an installed hook.
+
+    Attributes:
+        kind: what is changed, one of the backbone's ``edits``.
+        layers: blocks that it acts on, counted from 1.
+        amount: strength in the edit's own unit, where it has one.
+    """
+
+    kind: str
+    layers: tuple[int, ...] = ()
+    amount: float = 0.0
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """Velocities of one forward pass, each (N, C, H, W): the final one and those of the internal heads asked for."""
+
+    velocity: Tensor
+    taps: dict[int, Tensor] = field(default_factory=dict)
+
+
+class Backbone(nn.Module):
+    """Base of all backbones. Calls use t = 1 for noise and v = eps - x0, whatever the checkpoint was trained with.
+
+    Attributes:
+        num_classes: number of classes; the label ``num_classes`` stands for "no class" where ``null_label`` is true.
+        shape: (C, H, W) of a latent.
+        depth: number of blocks.
+        trained_taps: blocks (counted from 1) that carry a trained head.
+        null_label: whether the network was trained with dropped labels.
+        edits: kinds of :class:`Edit` that the forward understands.
+        data_time: the network was trained with t = 0 noise, t = 1 data and v = x0 - eps (upstream SiT, LightningDiT).
+            Set by the loader; :meth:`forward` is the only place that converts.
+    """
+
+    num_classes: int
+    shape: tuple[int, int, int]
+    depth: int
+    trained_taps: tuple[int, ...] = ()
+    null_label: bool = True
+    edits: frozenset[str] = frozenset()
+    data_time: bool = False
+
+    @abstractmethod
+    def predict(self, x: Tensor, t: Tensor, y: Tensor, taps: Sequence[int], edits: Sequence[Edit]) -> Prediction:
+        """The network in its own convention of time and sign."""
+
+    def forward(
+        self, x: Tensor, t: Tensor, y: Tensor, taps: Sequence[int] = (), edits: Sequence[Edit] = ()
+    ) -> Prediction:
+        """Velocities at x (N, C, H, W), t (N,) in [0, 1] with 1 = noise, y (N,) int labels.
+
+        Raises:
+            UserError: a tap without a trained head, or an edit that this backbone does not know.
+        """
+        self.check(taps, edits)
+        prediction = self.predict(x, 1 - t if self.data_time else t, y, taps, edits)
+        if not self.data_time:
+            return prediction
+        return Prediction(-prediction.velocity, {k: -v for k, v in prediction.taps.items()})
+
+    def check(self, taps: Sequence[int] = (), edits: Sequence[Edit] = ()) -> None:
+        """Raise :class:`UserError` where this backbone cannot answer."""
+        for tap in taps:
+            if tap not in self.trained_taps:
+                has = ", ".join(map(str, self.trained_taps)) or "none"
+                raise UserError(f"{type(self).__name__} has no trained head after block {tap} (heads after: {has})")
+        for edit in edits:
+            if edit.kind not in self.edits:
+                has = ", ".join(sorted(self.edits)) or "none"
+                raise UserError(f"{type(self).__name__} has no edit {edit.kind!r} (it has: {has})")
+            wrong = [layer for layer in edit.layers if not 1 <= layer <= self.depth]
+            if wrong:
+                raise UserError(f"edit {edit.kind!r}: block {wrong[0]} is not in 1..{self.depth}")
+
+    def internal_head(self) -> int:
+        """The block whose head is meant where a method names none: the first trained one."""
+        if not self.trained_taps:
+            raise UserError(f"{type(self).__name__} has no trained internal head; Internal Guidance needs one")
+        return self.trained_taps[0]
+
+    @property
+    def cost(self) -> float:
+        """Relative cost of one forward: multiply-accumulates of a sample's matrix products with the weights."""
+        return float(sum(p.numel() for n, p in self.named_parameters() if p.dim() > 1 and "embed" not in n))
+
+    @property
+    def device(self) -> torch.device:
+        """Where the parameters are."""
+        return next(self.parameters()).device
+
+
+class BackboneConfig(Configurable):
+    """A registered backbone: a dataclass of its configuration that builds the network."""
+
+    #: one line for ``guidance-bench list``
+    summary: ClassVar[str] = ""
+
+    @abstractmethod
+    def build(self) -> Backbone:
+        """A freshly initialised network of this configuration."""
+
+
+BACKBONES: Registry[BackboneConfig] = Registry("backbone", "guidance_bench.backbones", lambda: BackboneConfig)
+register_backbone = BACKBONES.register
+
+
+def config_of(backbone: Backbone) -> dict[str, Any]:
+    """The configuration that a backbone was built from, as plain values."""
+    config: BackboneConfig = backbone.config  # type: ignore[assignment]
+    return config.parameters()

@@ -1,0 +1,104 @@
+"""The command line: ``guidance-bench VERB [Hydra overrides]``; exit 0, or 2 and one line for a user's mistake."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+
+from .errors import UserError, did_you_mean
+
+USAGE = """\
+guidance-bench: compare guidance methods for diffusion and flow transformers
+
+  guidance-bench run benchmark=digits                      the whole line-up: train, sample, evaluate, leaderboard
+  guidance-bench run benchmark=digits method=ig method.scale=1.7             one run
+  guidance-bench run benchmark=digits method=ig -m method.scale=1.2,1.7,2.2  a sweep
+  guidance-bench run benchmark=digits method=my_method.py                    your own method
+  guidance-bench list [backbones|methods|solvers|benchmarks|metrics]         what there is
+  guidance-bench leaderboard [FOLDER] [output=FOLDER]      tables, figures and page from records
+  guidance-bench evaluate SAMPLES reference=FILE           metrics of any folder, .npz or sample store
+
+Every run is named by what it computes and kept under output=outputs; calling again continues or does nothing."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Entry point; returns the exit status."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
+        print(USAGE)
+        return 0 if arguments else 2
+    try:
+        return _verb(arguments[0])(arguments[1:])
+    except UserError as error:
+        print(f"guidance-bench: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("\nguidance-bench: stopped; the same command continues where it was", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+
+
+def _verb(name: str) -> Callable[[list[str]], int]:
+    verbs = {"run": _run, "list": _list, "leaderboard": _leaderboard, "evaluate": _evaluate, "version": _version}
+    if name not in verbs:
+        raise UserError(f"unknown verb {name!r} (known: {', '.join(verbs)}){did_you_mean(name, verbs)}")
+    return verbs[name]
+
+
+def _run(arguments: list[str]) -> int:
+    from .environment import check_torchvision
+    from .run_command import run
+
+    check_torchvision()
+    return run(arguments)
+
+
+def _list(arguments: list[str]) -> int:
+    from .listing import listing
+
+    print(listing(arguments))
+    return 0
+
+
+def _leaderboard(arguments: list[str]) -> int:
+    from .leaderboard import leaderboard_command
+
+    positional, options = split_options(arguments, {"output": "leaderboard"})
+    if len(positional) > 1:
+        raise UserError(f"leaderboard takes one folder of records, not {len(positional)}: {' '.join(positional)}")
+    leaderboard_command(positional[0] if positional else None, options["output"])
+    return 0
+
+
+def _evaluate(arguments: list[str]) -> int:
+    from .evaluate import evaluate_command
+
+    return evaluate_command(arguments)
+
+
+def _version(arguments: list[str]) -> int:
+    from . import __version__
+
+    print(__version__)
+    return 0
+
+
+def split_options(arguments: Sequence[str], defaults: dict[str, str]) -> tuple[list[str], dict[str, str]]:
+    """Positional arguments and ``name=value`` options; an unknown option is a :class:`UserError`."""
+    positional, options = [], dict(defaults)
+    for argument in arguments:
+        name, equals, value = argument.partition("=")
+        if not equals:
+            positional.append(argument)
+        elif name in defaults:
+            options[name] = value
+        else:
+            raise UserError(f"unknown option {name!r} (known: {', '.join(defaults)}){did_you_mean(name, defaults)}")
+    return positional, options
+
+
+if __name__ == "__main__":
+    sys.exit(main())

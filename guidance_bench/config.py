@@ -1,0 +1,84 @@
+"""Run configuration in Hydra: every registered dataclass is a config group's option, its fields the schema."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from hydra.core.config_store import ConfigStore
+from omegaconf import DictConfig, OmegaConf
+
+from .benchmark import BENCHMARKS
+from .guidance import METHODS
+from .parameters import Configurable, Parameter
+from .registry import Registry
+from .solvers import SOLVERS
+
+#: Config groups and the registries behind them.
+GROUPS: dict[str, Registry[Any]] = {"benchmark": BENCHMARKS, "method": METHODS, "solver": SOLVERS}
+
+
+@dataclass
+class RunConfig:
+    """``guidance-bench run``: what to run and where."""
+
+    defaults: list[Any] = field(
+        default_factory=lambda: [
+            "_self_",
+            {"benchmark": "digits"},
+            {"method": None},
+            {"solver": None},
+            {"override hydra/job_logging": "none"},
+            {"override hydra/hydra_logging": "none"},
+        ]
+    )
+    benchmark: Any = None
+    method: Any = None
+    solver: Any = None
+    #: one seed instead of the benchmark's own
+    seed: int | None = None
+    output: str = "outputs"
+    device: str = "auto"
+    hydra: Any = field(
+        default_factory=lambda: {
+            "run": {"dir": "."},
+            "sweep": {"dir": "${output}", "subdir": "."},
+            "output_subdir": None,
+            "job": {"chdir": False},
+        }
+    )
+
+
+def register_configs() -> None:
+    """Put every registered class and the run configuration into Hydra's store."""
+    store = ConfigStore.instance()
+    store.store(name="run", node=RunConfig)
+    for group, registry in GROUPS.items():
+        for name in registry.names():
+            store.store(group=group, name=name, node=schema(name, registry.parameters(name)))
+
+
+def schema(name: str, parameters: Sequence[Parameter]) -> type:
+    """A dataclass for Hydra with the same fields and the registered name; ranges are checked by the class itself."""
+    fields: list[Any] = [("name", str, name)]
+    for p in parameters:
+        default: Any = field(default_factory=lambda p=p: list(p.default)) if isinstance(p.default, tuple) else p.default
+        fields.append((p.name, _hydra_type(p.type), default))
+    return dataclasses.make_dataclass(name.replace("-", "_"), fields)
+
+
+def _hydra_type(hint: Any) -> Any:
+    origin = getattr(hint, "__origin__", None)
+    return list[hint.__args__[0]] if origin is tuple else hint  # type: ignore[name-defined]
+
+
+def build(group: str, node: DictConfig | None) -> Any:
+    """The instance that a group's configuration describes; None where nothing was chosen."""
+    if node is None:
+        return None
+    values: Mapping[str, Any] = OmegaConf.to_container(node, resolve=True)  # type: ignore[assignment]
+    parameters = {k: v for k, v in values.items() if k != "name"}
+    instance: Configurable = GROUPS[group].create(values["name"], **parameters)
+    return instance

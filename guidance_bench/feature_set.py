@@ -1,0 +1,90 @@
+"""Named features of one set of images, and their statistics: all that a metric ever sees."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .errors import UserError
+from .metrics.statistics import Statistics, feature_statistics
+
+
+class FeatureSet:
+    """Features of N images by name, from whatever network made them.
+
+    The names that the metrics know: "features" (N, D), "spatial" (N, 2023), "logits" (N, classes), "labels" (N,)
+    intended classes of generated samples, "dinov2" (N, 1024), "clean" (N, 2048). Arrays may be memory maps: metrics
+    read them in slices.
+
+    Args:
+        arrays: features by name, equal in length.
+        statistics: (mean, covariance) by feature name where they come ready-made; they win over the arrays, as in
+            ADM's reference files, whose ``mu`` and ``sigma`` are of more images than ``arr_0`` holds.
+        space: the network that "features", "spatial" and "logits" belong to, e.g. ``"inception"``; metrics refuse to
+            compare two spaces, and FID refuses any but Inception's.
+        title: what messages call this set.
+        lacks: for a name that is absent, what would be needed to have it.
+    """
+
+    def __init__(
+        self,
+        arrays: Mapping[str, NDArray[Any]],
+        statistics: Mapping[str, tuple[NDArray[Any], NDArray[Any]]] | None = None,
+        *,
+        space: str = "",
+        title: str = "the feature set",
+        lacks: Mapping[str, str] | None = None,
+    ) -> None:
+        self._arrays = dict(arrays)
+        self._statistics = {name: Statistics(*given) for name, given in (statistics or {}).items()}
+        self._lacks = dict(lacks or {})
+        self.space = space
+        self.title = title
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the features at hand as arrays."""
+        return sorted(self._arrays)
+
+    @property
+    def count(self) -> int:
+        """Number of images, 0 where only statistics are known."""
+        return len(next(iter(self._arrays.values()))) if self._arrays else 0
+
+    def has(self, name: str) -> bool:
+        """Whether :meth:`array` would give ``name``."""
+        return name in self._arrays
+
+    def array(self, name: str) -> NDArray[Any]:
+        """The features called ``name``, one row an image.
+
+        Raises:
+            UserError: there are none; the message says what they need.
+        """
+        if name not in self._arrays:
+            raise UserError(f"{self.title} has no {name!r}: {self._reason(name)}")
+        return self._arrays[name]
+
+    def statistics(self, name: str) -> Statistics:
+        """Mean (D,) and covariance (D, D) of ``name`` in float64: the given ones, else computed once from the array.
+
+        Raises:
+            UserError: neither statistics nor features of that name.
+        """
+        if name not in self._statistics:
+            self._statistics[name] = feature_statistics(self.array(name))
+        return self._statistics[name]
+
+    def subset(self, index: NDArray[np.integer[Any]] | slice) -> FeatureSet:
+        """The images at ``index``; ready-made statistics, which are of all images, are left behind."""
+        arrays = {name: array[index] for name, array in self._arrays.items()}
+        return FeatureSet(arrays, space=self.space, title=self.title, lacks=self._lacks)
+
+    def _reason(self, name: str) -> str:
+        if name in self._lacks:
+            return self._lacks[name]
+        has = ", ".join(sorted({*self._arrays, *self._statistics})) or "nothing"
+        return f"it has {has}"

@@ -1,0 +1,166 @@
+"""A guidance method: a dataclass with one generator that asks for velocities and combines them.
+
+The method *yields the queries that it wants* and receives their velocities; how they are batched, which heads share a
+forward pass and what it all costs is the driver's business (:mod:`guidance_bench.driver`).
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Literal
+
+from torch import Tensor
+
+from .backbone import Edit
+from .interpolant import Space
+from .noise import KeyedRandom
+from .parameters import Configurable
+from .registry import Registry
+
+#: What a method's generator looks like: yields one query or a tuple, receives one velocity or a tuple, returns one.
+Guide = Generator[Any, Any, Tensor]
+
+
+@dataclass(frozen=True, eq=False)
+class Query:
+    """One evaluation of a network, as data. The default asks for this sample's class, the main network, the final head.
+
+    Attributes:
+        label: "class", "null", or other labels (N,) int.
+        net: "main" or "weak" (the second network of autoguidance).
+        tap: None for the final head, k for the head after block k, "internal" for the backbone's trained head.
+        edits: changes to the forward pass.
+        x: other latents (N, C, H, W) instead of the step's.
+        t: another time instead of the step's.
+    """
+
+    label: Literal["class", "null"] | Tensor = "class"
+    net: Literal["main", "weak"] = "main"
+    tap: int | Literal["internal"] | None = None
+    edits: tuple[Edit, ...] = ()
+    x: Tensor | None = None
+    t: float | None = None
+
+    def null(self) -> Query:
+        """The same without a class."""
+        return replace(self, label="null")
+
+    def with_label(self, label: Tensor) -> Query:
+        """The same for other labels (N,) int."""
+        return replace(self, label=label)
+
+    def weak(self) -> Query:
+        """The same from the weak network."""
+        return replace(self, net="weak")
+
+    def internal(self, tap: int | None = None) -> Query:
+        """The same from the internal head after block ``tap`` (None: the backbone's trained one)."""
+        return replace(self, tap="internal" if tap is None else tap)
+
+    def edited(self, *edits: Edit) -> Query:
+        """The same with a changed forward pass."""
+        return replace(self, edits=self.edits + edits)
+
+    def at(self, x: Tensor | None = None, t: float | None = None) -> Query:
+        """The same at other latents or another time."""
+        return replace(self, x=self.x if x is None else x, t=self.t if t is None else t)
+
+
+@dataclass(frozen=True)
+class Step:
+    """Where the solver stands. Read-only, but for ``state``, which the sampler keeps if the step is accepted.
+
+    Attributes:
+        x: latents (N, C, H, W) in the solver's precision.
+        t: time, 1 = noise, 0 = data.
+        t_next: the time at which this step ends.
+        index: number of the step, from 0; -1 for an adaptive solver.
+        count: number of steps; 0 for an adaptive solver.
+        stage: 0 for the first evaluation of a step, 1 for Heun's second.
+        random: draws keyed by (seed, sample, step).
+        state: the method's running values; a copy, kept from stage 0 of an accepted step.
+    """
+
+    x: Tensor
+    t: float
+    t_next: float
+    index: int
+    count: int
+    stage: int
+    random: KeyedRandom
+    state: dict[str, Any]
+
+
+class Guidance(Configurable):
+    """Base of all guidance methods. Fields are the parameters; the object holds no running state.
+
+    Attributes:
+        space: "any" where the update is affine with weights that sum to one (the same answer in v, x0 and eps);
+            else the space in which :meth:`guide` receives and returns: the engine converts.
+        fixed_grid: the method needs the solver's steps (``t_next``, ``index``, state), so no adaptive solver.
+        summary: the idea in one line.
+        paper: source, "Title, arXiv number".
+    """
+
+    space: ClassVar[Literal["any"] | Space] = "any"
+    fixed_grid: ClassVar[bool] = False
+    summary: ClassVar[str] = ""
+    paper: ClassVar[str] = ""
+
+    @abstractmethod
+    def guide(self, step: Step, query: Query) -> Guide:
+        """Yield queries (one, or a tuple for one batched round), receive their velocities, return the guided one."""
+
+    def init(self) -> dict[str, Any]:
+        """The state before the first step of a batch."""
+        return {}
+
+    def observe(self, step: Step, x_next: Tensor, state: Mapping[str, Any]) -> Mapping[str, Any]:
+        """See where an accepted step led; return the state for the next one."""
+        return state
+
+
+METHODS: Registry[Guidance] = Registry("method", "guidance_bench.methods", lambda: Guidance)
+register_method = METHODS.register
+
+
+def together(*guides: Guide) -> Generator[tuple[Query, ...], tuple[Tensor, ...], tuple[Tensor, ...]]:
+    """Run several guides in lock-step so that each of their rounds is one batch; return all their results.
+
+    This is how guidance inside guidance stays cheap: CFG over Internal Guidance asks for four velocities in one round.
+    """
+    results: dict[int, Tensor] = {}
+    asked: dict[int, Query | tuple[Query, ...]] = {}
+
+    def advance(i: int, answer: Any) -> None:
+        try:
+            asked[i] = guides[i].send(answer)
+        except StopIteration as stop:
+            asked.pop(i, None)
+            results[i] = stop.value
+
+    for i in range(len(guides)):
+        advance(i, None)
+    while asked:
+        batch = {i: as_tuple(request) for i, request in asked.items()}
+        answers = iter((yield tuple(query for queries in batch.values() for query in queries)))
+        for i, queries in batch.items():
+            mine = tuple(next(answers) for _ in queries)
+            advance(i, mine if isinstance(asked[i], tuple) else mine[0])
+    return tuple(results[i] for i in range(len(guides)))
+
+
+def as_tuple(request: Query | tuple[Query, ...]) -> tuple[Query, ...]:
+    """One query as a round of one."""
+    return (request,) if isinstance(request, Query) else tuple(request)
+
+
+def extrapolate(weak: Tensor, strong: Tensor, scale: float, channels: int | None = None) -> Tensor:
+    """weak + scale (strong - weak) on the first ``channels`` channels (None: all); the rest stays ``strong``."""
+    if channels is None:
+        return weak + scale * (strong - weak)
+    guided = strong.clone()
+    guided[:, :channels] = weak[:, :channels] + scale * (strong[:, :channels] - weak[:, :channels])
+    return guided

@@ -1,0 +1,34 @@
+"""Metrics on features, one small file each, and the functions behind them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .fid import frechet_distance, frechet_distance_from_features
+from .inception_score import inception_score, shuffled_inception_score
+from .kid import kernel_distance
+from .neighbours import Manifolds, manifolds
+from .precision_recall import precision_recall
+from .statistics import Statistics, StreamingStatistics, feature_statistics
+
+__all__ = [
+    "Manifolds",
+    "Statistics",
+    "StreamingStatistics",
+    "feature_statistics",
+    "frechet_distance",
+    "frechet_distance_from_features",
+    "inception_features",
+    "inception_score",
+    "kernel_distance",
+    "manifolds",
+    "precision_recall",
+    "shuffled_inception_score",
+]
+
+
+def inception_features(images: Any, weights: Any = None) -> dict[str, Any]:
+    """See :func:`guidance_bench.features.inception_features`, which loads its network on first use."""
+    from ..features import inception_features as extract
+
+    return extract(images, weights)

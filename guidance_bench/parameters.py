@@ -1,0 +1,157 @@
+"""Dataclass fields as validated parameters: the schema of methods, solvers, metrics and benchmarks.
+
+A field is a parameter. Numbers are finite and not negative unless :func:`param` says otherwise, so that a
+plug-in's plain ``scale: float = 1.5`` is already guarded.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import types
+import typing
+from collections.abc import Mapping
+from typing import Any
+
+from typing_extensions import dataclass_transform
+
+from .errors import UserError, did_you_mean
+
+
+def param(default: Any, *, low: float = 0.0, high: float = math.inf, doc: str = "", choices: tuple[str, ...] = ()) -> Any:
+    """Declare a dataclass field with its closed range [low, high] or its choices, and a one-line description."""
+    metadata = {"low": low, "high": high, "doc": doc, "choices": choices}
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+@dataclass_transform(field_specifiers=(param,))
+class Configurable:
+    """Base of every registered dataclass: checks types and ranges whichever way an instance is made."""
+
+    #: the registered name; set by the registry
+    name: typing.ClassVar[str] = ""
+
+    def __post_init__(self) -> None:
+        for field in fields_of(type(self)):
+            value = check_value(type(self).name or type(self).__name__, field, getattr(self, field.name))
+            object.__setattr__(self, field.name, value)
+
+    def parameters(self) -> dict[str, Any]:
+        """The parameters as plain JSON values, in the order of declaration."""
+        return {f.name: _plain(getattr(self, f.name)) for f in fields_of(type(self))}
+
+
+@dataclasses.dataclass(frozen=True)
+class Parameter:
+    """One field: its name, resolved type, default, range and description."""
+
+    name: str
+    type: Any
+    default: Any
+    low: float
+    high: float
+    choices: tuple[str, ...]
+    doc: str
+
+
+def fields_of(cls: type) -> list[Parameter]:
+    """The parameters of a dataclass, with type annotations resolved."""
+    hints = typing.get_type_hints(cls)
+    return [_parameter(f, hints[f.name]) for f in dataclasses.fields(cls) if f.init]  # type: ignore[arg-type]
+
+
+def _parameter(field: dataclasses.Field[Any], hint: Any) -> Parameter:
+    default = field.default_factory() if field.default_factory is not dataclasses.MISSING else field.default
+    meta = field.metadata
+    return Parameter(
+        field.name,
+        hint,
+        default,
+        meta.get("low", 0.0),
+        meta.get("high", math.inf),
+        tuple(meta.get("choices", ())),
+        meta.get("doc", ""),
+    )
+
+
+def check_names(owner: str, cls: type, given: Mapping[str, Any]) -> None:
+    """Raise :class:`UserError` for a parameter that ``cls`` does not have."""
+    known = [f.name for f in fields_of(cls)]
+    for name in given:
+        if name not in known:
+            has = ", ".join(known) or "none"
+            raise UserError(f"{owner} has no parameter {name!r} (it has: {has}){did_you_mean(name, known)}")
+
+
+def check_value(owner: str, field: Parameter, value: Any) -> Any:
+    """Return ``value`` in the field's type, or raise :class:`UserError` with the owner, the field and the value."""
+    problem = _problem(field, value)
+    if problem:
+        raise UserError(f"{owner}: {field.name}={value!r} {problem}")
+    return _convert(field.type, value)
+
+
+def _problem(field: Parameter, value: Any) -> str:
+    if not _fits(field.type, value):
+        return f"is not of type {type_name(field.type)}"
+    if field.choices and value not in field.choices:
+        return f"is not one of {', '.join(field.choices)}"
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        if not math.isfinite(value):
+            return "is not finite"
+        if not field.low <= value <= field.high:
+            return f"is outside [{field.low:g}, {field.high:g}]"
+    return ""
+
+
+def _alternatives(hint: Any) -> tuple[Any, ...]:
+    if typing.get_origin(hint) in (typing.Union, types.UnionType):
+        return typing.get_args(hint)
+    return (hint,)
+
+
+def _fits(hint: Any, value: Any) -> bool:
+    return any(_fits_one(one, value) for one in _alternatives(hint))
+
+
+def _fits_one(hint: Any, value: Any) -> bool:
+    if hint is Any:
+        return True
+    if hint in (None, type(None)):
+        return value is None
+    if hint is bool:
+        return isinstance(value, bool)
+    if hint is int:
+        return isinstance(value, int) and not isinstance(value, bool)
+    if hint is float:
+        return isinstance(value, (int, float)) and not isinstance(value, bool)
+    origin = typing.get_origin(hint)
+    if origin in (tuple, list):
+        inner = [a for a in typing.get_args(hint) if a is not Ellipsis] or [Any]
+        return isinstance(value, (tuple, list)) and all(any(_fits(i, v) for i in inner) for v in value)
+    return isinstance(value, origin or hint)
+
+
+def _convert(hint: Any, value: Any) -> Any:
+    kinds = _alternatives(hint)
+    if isinstance(value, int) and not isinstance(value, bool) and float in kinds and int not in kinds:
+        return float(value)
+    if isinstance(value, list) and any(typing.get_origin(k) is tuple for k in kinds):
+        return tuple(value)
+    return value
+
+
+def type_name(hint: Any) -> str:
+    """A short, readable name: ``float``, ``int or None``, ``tuple[int, ...]``."""
+    names = ["None" if k is type(None) else getattr(k, "__name__", str(k)) for k in _alternatives(hint)]
+    return " or ".join(names) if len(names) > 1 else (str(hint) if typing.get_origin(hint) else names[0])
+
+
+def _plain(value: Any) -> Any:
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {f.name: _plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, (tuple, list)):
+        return [_plain(v) for v in value]
+    if isinstance(value, Mapping):
+        return {str(k): _plain(v) for k, v in value.items()}
+    return value

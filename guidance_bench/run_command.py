@@ -1,0 +1,198 @@
+"""``guidance-bench run``: from Hydra overrides to runs, records and the leaderboard."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import hydra
+import torch
+from accelerate import PartialState
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import ChoiceSweep, Override
+from hydra.errors import HydraException
+from omegaconf import DictConfig
+from omegaconf.errors import OmegaConfBaseException
+
+from .benchmark import Benchmark, Setting, select
+from .config import GROUPS, RunConfig, build, register_configs
+from .environment import pick_device
+from .errors import UserError, did_you_mean
+from .guidance import METHODS
+from .progress import say
+from .runner import Runner
+from .workspace import Workspace
+
+#: Records of this process's runs, in order; a sweep's table is made of them.
+_records: list[dict[str, Any]] = []
+#: The user's mistake that stopped the jobs: Hydra would print more than one line about it.
+_mistakes: list[UserError] = []
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run what the overrides describe; returns the exit status.
+
+    Raises:
+        UserError: an unknown name or parameter, an ill-typed value, a plug-in that cannot be loaded, an output folder that
+            cannot be written.
+    """
+    flags = [a for a in arguments if a.startswith("-")]
+    overrides = [a for a in arguments if not a.startswith("-")]
+    _check_flags(flags)
+    overrides = [_load_plugin(override) for override in overrides]
+    register_configs()
+    _check_overrides(overrides)
+    multirun = "-m" in flags or "--multirun" in flags
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come to us as they are
+    saved, sys.argv = sys.argv, ["guidance-bench run", *overrides, *(["--multirun"] if multirun else [])]
+    try:
+        hydra.main(version_base="1.3", config_path=None, config_name="run")(job)()
+    except (HydraException, OmegaConfBaseException, OSError) as error:
+        raise UserError(_first_lines(error)) from error
+    finally:
+        sys.argv = saved
+    if _mistakes:
+        raise _mistakes.pop()
+    if multirun and PartialState().is_main_process:
+        _show_sweep()
+    return 0
+
+
+def job(config: DictConfig) -> None:
+    """One Hydra job; after a user's mistake the jobs that follow are not begun."""
+    if _mistakes:
+        return
+    try:
+        run_configured(config)
+    except UserError as error:
+        _mistakes.append(error)
+
+
+def run_configured(config: DictConfig) -> None:
+    """A line-up, or a single method."""
+    benchmark: Benchmark = build("benchmark", config.benchmark)
+    method = build("method", config.method)
+    solver = build("solver", config.solver) or benchmark.default_solver()
+    workspace = Workspace(config.output)
+    runner = Runner(benchmark, solver, workspace, pick_device(config.device))
+    seeds = benchmark.seeds if config.seed is None else (_seed(config.seed),)
+    torch.set_float32_matmul_precision("highest")
+    if method is not None:
+        settings = [Setting(method.name, method.parameters())]
+    else:
+        settings = select(benchmark.line_up(), _known_methods(benchmark))
+    records = runner.run_all(settings, seeds)
+    _records.extend(records)
+    if PartialState().is_main_process:
+        if method is None:
+            publish(runner, records)
+        else:
+            _show_records(records, workspace)
+
+
+def publish(runner: Runner, records: Sequence[dict[str, Any]]) -> None:
+    """Write the leaderboard, the figures and the page of a line-up, print the table and where everything lies."""
+    from .leaderboard import write_leaderboard
+
+    benchmark, workspace = runner.benchmark, runner.workspace
+    write_leaderboard(records, workspace.leaderboard(benchmark.name), stores=workspace.folder)
+
+
+def _show_records(records: Sequence[dict[str, Any]], workspace: Workspace) -> None:
+    for record in records:
+        metrics = "  ".join(f"{name} {value['mean']:.4g}" for name, value in record["metrics"].items())
+        say(f"{metrics}\n  record: {workspace.record_path(record['run_id'])}")
+
+
+def _show_sweep() -> None:
+    from .leaderboard import sweep_table
+
+    if _records:
+        say(sweep_table(_records))
+
+
+def _known_methods(benchmark: Benchmark) -> tuple[str, ...]:
+    offered = {setting.method for setting in benchmark.line_up()}
+    for name in benchmark.methods:
+        METHODS.entry(name)
+        if name not in offered:
+            raise UserError(f"benchmark {benchmark.name!r} has no grid for {name!r} (it has: {', '.join(sorted(offered))})")
+    return benchmark.methods
+
+
+def _seed(seed: int) -> int:
+    if seed < 0:
+        raise UserError(f"seed={seed} is negative")
+    return seed
+
+
+# -- checks before Hydra, so that a mistake gets one line that names the way out
+
+
+def _check_flags(flags: Sequence[str]) -> None:
+    known = ("-m", "--multirun")
+    for flag in flags:
+        if flag not in known:
+            raise UserError(f"unknown flag {flag!r} (known: {', '.join(known)})")
+
+
+def _load_plugin(override: str) -> str:
+    """``method=path/file.py[:name]`` runs the file and becomes ``method=name``."""
+    group, equals, value = override.partition("=")
+    if not equals or group not in GROUPS or ".py" not in value:
+        return override
+    path, _, wanted = value.partition(":")
+    names = GROUPS[group].load_file(path)
+    if wanted and wanted not in names:
+        raise UserError(f"{path!r} registers no {group} {wanted!r} (it registers: {', '.join(names)})")
+    if not wanted and len(names) > 1:
+        raise UserError(f"{path!r} registers several: say {group}={path}:{names[0]} (or {', '.join(names[1:])})")
+    return f"{group}={wanted or names[0]}"
+
+
+def _check_overrides(overrides: Sequence[str]) -> None:
+    try:
+        parsed = OverridesParser.create().parse_overrides(list(overrides))
+    except HydraException as error:
+        raise UserError(_first_lines(error)) from error
+    chosen: dict[str, list[str]] = {"benchmark": ["digits"], "method": [], "solver": []}
+    for override in parsed:
+        if override.key_or_group in GROUPS:
+            chosen[override.key_or_group] = _choices(override)
+    for group, names in chosen.items():
+        for name in names:
+            GROUPS[group].entry(name)
+    for override in parsed:
+        _check_key(override, chosen)
+
+
+def _choices(override: Override) -> list[str]:
+    value = override.value()
+    if isinstance(value, ChoiceSweep):
+        return [str(v) for v in value.list]
+    return [] if value is None else [str(value)]
+
+
+def _check_key(override: Override, chosen: dict[str, list[str]]) -> None:
+    group, _, name = override.key_or_group.partition(".")
+    known = [k for k in RunConfig.__dataclass_fields__ if k != "defaults"]
+    if group not in known and not group.startswith("hydra"):
+        raise UserError(f"unknown option {group!r} (known: {', '.join(known)}){did_you_mean(group, known)}")
+    if not name or group not in GROUPS:
+        return
+    if not chosen[group]:
+        raise UserError(f"{override.input_line!r} needs a {group}: add {group}=NAME")
+    for entry in chosen[group]:
+        fields = [p.name for p in GROUPS[group].parameters(entry)]
+        if name not in fields:
+            has = ", ".join(fields) or "none"
+            raise UserError(f"{group} {entry!r} has no parameter {name!r} (it has: {has}){did_you_mean(name, fields)}")
+
+
+def _first_lines(error: BaseException) -> str:
+    """Hydra's message, and the cause behind it, without the hints for programmers."""
+    first = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+    cause = error.__cause__
+    return f"{first.rstrip('.')}: {_first_lines(cause)}" if isinstance(cause, (HydraException, OmegaConfBaseException)) else first

@@ -1,0 +1,140 @@
+"""Tables ready for print: what each cell says and which are best. How they look is the writers' business."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from .columns import Column, format_means
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell: its text, what it sorts by, whether it is the best of its column, and the ids of the runs behind it."""
+
+    text: str
+    key: float | str = ""
+    bold: bool = False
+    runs: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Field:
+    """A column.
+
+    Attributes:
+        title: short heading.
+        cells: one a row.
+        space: readable feature space of a metric; "" for anything else.
+        arrow: which way is better.
+        numeric: set flush right.
+    """
+
+    title: str
+    cells: list[Cell]
+    space: str = ""
+    arrow: str = ""
+    numeric: bool = True
+
+    @property
+    def heading(self) -> str:
+        """Title, feature space and direction: ``FD (digits CNN) ↓``."""
+        space = f"({self.space})" if self.space else ""
+        return " ".join(part for part in (self.title, space, self.arrow) if part)
+
+    @property
+    def short_heading(self) -> str:
+        """Title and direction, for a table that names the feature space above its headings."""
+        return f"{self.title} {self.arrow}".strip()
+
+
+#: A table: columns of equal length.
+Sheet = list[Field]
+
+
+def best_sheet(best: pd.DataFrame, metrics: Sequence[Column]) -> Sheet:
+    """One row a method; ``metrics`` begins with the one that ranks them."""
+    primary, *others = metrics
+    return [
+        *_names(best),
+        metric_field(best, primary),
+        gain_field(best),
+        *(metric_field(best, column) for column in others),
+        nfe_field(best),
+        speed_field(best),
+        count_field("Settings", best["settings"].tolist()),
+        *_seeds(best),
+    ]
+
+
+def settings_sheet(settings: pd.DataFrame, metrics: Sequence[Column]) -> Sheet:
+    """One row a setting, with the runs behind it."""
+    return [
+        *_names(settings),
+        *(metric_field(settings, column) for column in metrics),
+        nfe_field(settings),
+        speed_field(settings),
+        *_seeds(settings),
+        runs_field(settings),
+    ]
+
+
+def compact_sheet(rows: pd.DataFrame, metrics: Sequence[Column]) -> Sheet:
+    """A narrow table: no speed, and a spread for the ranking metric alone."""
+    primary, *others = metrics
+    gain = [gain_field(rows)] if "gain" in rows else []
+    fields = [metric_field(rows, column, spread=False) for column in others]
+    return [*_names(rows), metric_field(rows, primary), *gain, *fields, nfe_field(rows)]
+
+
+def _names(rows: pd.DataFrame) -> Sheet:
+    methods = Field("Method", [Cell(name, name) for name in rows["method"]], numeric=False)
+    return [methods, Field("Setting", [Cell(text, text) for text in rows["setting"]], numeric=False)]
+
+
+def metric_field(rows: pd.DataFrame, column: Column, spread: bool = True) -> Field:
+    """A metric: ``mean ± sd``, in bold where the printed mean is as good as the best."""
+    means: list[float] = rows[column.name].tolist()
+    texts = format_means(means, rows[f"{column.name}.sd"].tolist() if spread else ())
+    printed = format_means(means)
+    known = [v for v in means if math.isfinite(v)]
+    top = printed[means.index(min(known, key=column.loss))] if known and column.direction else None
+    cells = [Cell(text, mean, mark == top) for text, mean, mark in zip(texts, means, printed, strict=True)]
+    return Field(column.title, cells, column.space, column.arrow)
+
+
+def gain_field(best: pd.DataFrame) -> Field:
+    """Improvement over no guidance in percent; a positive number is an improvement whatever the metric."""
+    gains: list[float] = best["gain"].tolist()
+    return Field("Gain", [Cell(f"{g:+.1f} %" if math.isfinite(g) else "–", g) for g in gains])
+
+
+def nfe_field(rows: pd.DataFrame) -> Field:
+    """Evaluations of the main network a sample."""
+    return Field("NFE", [Cell(f"{n:.0f}" if n == round(n) else f"{n:.1f}", n) for n in rows["cost.nfe"].tolist()])
+
+
+def speed_field(rows: pd.DataFrame) -> Field:
+    """Images a second, as measured."""
+    speeds: list[float] = rows["cost.images_per_second"].tolist()
+    return Field("Images/s", [Cell(f"{s:.0f}" if s >= 10 else f"{s:.2g}", s) for s in speeds])
+
+
+def count_field(title: str, counts: Sequence[int]) -> Field:
+    """Whole numbers."""
+    return Field(title, [Cell(str(count), count) for count in counts])
+
+
+def runs_field(rows: pd.DataFrame) -> Field:
+    """Ids of the runs behind each row."""
+    return Field("Runs", [Cell(" ".join(ids), " ".join(ids), runs=tuple(ids)) for ids in rows["run_ids"]], numeric=False)
+
+
+def _seeds(rows: pd.DataFrame) -> Sheet:
+    """The number of seeds, where it is not the same in every row."""
+    return [count_field("Seeds", rows["n"].tolist())] if rows["n"].nunique() > 1 else []

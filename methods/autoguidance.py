@@ -1,0 +1,28 @@
+"""Autoguidance: away from a weaker version of the network."""
+
+from __future__ import annotations
+
+from guidance_bench.guidance import Guidance, Guide, Query, Step, extrapolate, register_method
+from guidance_bench.parameters import param
+
+
+@register_method("autoguidance")
+class Autoguidance(Guidance):
+    """v_weak + scale (v_main - v_weak), both for the sample's class, for low <= t <= high.
+
+    Karras et al., "Guiding a Diffusion Model with a Bad Version of Itself", arXiv 2406.02507, eq. 3 with scale = w.
+    """
+
+    summary = "away from a smaller, less trained network"
+    paper = "Guiding a Diffusion Model with a Bad Version of Itself, arXiv 2406.02507"
+
+    scale: float = param(2.0, doc="1 is no guidance")
+    low: float = param(0.0, high=1.0, doc="guided from this time (0 = data)")
+    high: float = param(1.0, high=1.0, doc="guided up to this time (1 = noise)")
+
+    def guide(self, step: Step, query: Query) -> Guide:
+        """One forward of each network."""
+        if self.scale == 1 or not self.low <= step.t <= self.high:
+            return (yield query)
+        main, weak = yield query, query.weak()
+        return extrapolate(weak, main, self.scale)

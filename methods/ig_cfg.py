@@ -1,0 +1,35 @@
+"""Internal Guidance inside each branch of classifier-free guidance."""
+
+from __future__ import annotations
+
+from guidance_bench.guidance import Guidance, Guide, METHODS, Query, Step, extrapolate, register_method, together
+from guidance_bench.parameters import param
+
+
+@register_method("ig_cfg")
+class InternalGuidanceWithCFG(Guidance):
+    """v_b = v_i,b + ig_scale (v_f,b - v_i,b) for b in {class, null}, then v_null + cfg_scale (v_class - v_null).
+
+    The order of the official program (CVL-UESTC/Internal-Guidance): Internal Guidance first, in each branch, then CFG;
+    each has its own interval. Four velocities from one batched forward of two. arXiv 2512.24176.
+    """
+
+    summary = "Internal Guidance inside both branches of CFG"
+    paper = "Guiding a Diffusion Transformer with the Internal Dynamics of Itself, arXiv 2512.24176"
+
+    ig_scale: float = param(1.4, doc="1 is no Internal Guidance")
+    ig_low: float = param(0.0, high=1.0, doc="Internal Guidance from this time (0 = data)")
+    ig_high: float = param(1.0, high=1.0, doc="Internal Guidance up to this time (1 = noise)")
+    cfg_scale: float = param(1.35, doc="1 is no CFG")
+    cfg_low: float = param(0.0, high=1.0, doc="CFG from this time (0 = data)")
+    cfg_high: float = param(0.7, high=1.0, doc="CFG up to this time (1 = noise)")
+    tap: int | None = param(None, low=1, doc="block of the internal head; none: the trained one")
+    channels: int | None = param(None, low=1, doc="CFG on the first channels only; none: all")
+
+    def guide(self, step: Step, query: Query) -> Guide:
+        """One batched forward of two, each read at two heads."""
+        inner = METHODS.create("ig", scale=self.ig_scale, low=self.ig_low, high=self.ig_high, tap=self.tap)
+        if self.cfg_scale == 1 or not self.cfg_low <= step.t <= self.cfg_high:
+            return (yield from inner.guide(step, query))
+        cond, null = yield from together(inner.guide(step, query), inner.guide(step, query.null()))
+        return extrapolate(null, cond, self.cfg_scale, self.channels)
