@@ -87,7 +87,7 @@ def best(aggregated: pd.DataFrame, primary: str) -> pd.DataFrame:
 
     The best of k settings is chosen on the samples that are scored, which flatters every method the more the larger k is:
     column ``settings`` holds k. Column ``gain`` is the improvement over ``none`` in percent, over the seeds that both have
-    (NaN without ``none`` or a common seed).
+    (NaN without ``none`` or a common seed). Rows keep the index that they have in ``aggregated``.
 
     Raises:
         UserError: the frame has no such metric, or nobody knows which way is better.
@@ -98,7 +98,7 @@ def best(aggregated: pd.DataFrame, primary: str) -> pd.DataFrame:
     if primary not in known:
         raise UserError(f"no metric {primary!r} to rank by (there are: {', '.join(known)}){did_you_mean(primary, known)}")
     parts = [_best_of_protocol(group, primary) for _, group in aggregated.groupby("protocol", sort=False)]
-    return pd.concat(parts, ignore_index=True)
+    return pd.concat(parts)
 
 
 def _best_of_protocol(settings: pd.DataFrame, primary: str) -> pd.DataFrame:

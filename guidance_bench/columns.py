@@ -67,7 +67,7 @@ class Column:
 def column_of(name: str, evaluator: str) -> Column:
     """The column called ``name`` in records of a feature space; titles and directions are those of the registry."""
     base = name.removesuffix(f"_{evaluator}")
-    space = " ".join(SPELLING.get(word, word) for word in evaluator.split("_")) if base != name else ""
+    space = readable_space(evaluator) if base != name else ""
     titles = _titles()
     known = max((t for t in titles if f"{base}_".startswith(f"{t}_")), key=len, default=None)
     if known is None:
@@ -75,6 +75,11 @@ def column_of(name: str, evaluator: str) -> Column:
     title, direction = titles[known]
     variant = base[len(known) :].replace("_", " ")
     return Column(name, base, f"{title}{variant}", space, direction)
+
+
+def readable_space(evaluator: str) -> str:
+    """The name of a feature space as one writes it: ``digits_cnn`` is "digits CNN"."""
+    return " ".join(SPELLING.get(word, word) for word in evaluator.split("_"))
 
 
 def _titles() -> dict[str, tuple[str, Literal["lower", "higher"]]]:

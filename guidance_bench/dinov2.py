@@ -37,6 +37,8 @@ class DinoV2Extractor(Extractor):
         UserError: the weights are neither at hand nor to be downloaded.
     """
 
+    makes = ("dinov2",)
+
     def __init__(self, device: torch.device, architecture: str = ARCHITECTURE, pretrained: bool = True) -> None:
         import timm
 

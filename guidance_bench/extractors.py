@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -28,10 +28,14 @@ class Extractor(ABC):
     """Makes one or more named features of a batch.
 
     Attributes:
+        makes: names of the features.
+        title: what messages call it.
         space: name of the network, for :class:`FeatureSet`.
         lacks: features that it could have but has not, and what they need.
     """
 
+    makes: ClassVar[tuple[str, ...]] = ()
+    title: str = ""
     space: str = ""
     lacks: dict[str, str] = {}  # noqa: RUF012 - a default, replaced in instances
 
@@ -47,8 +51,11 @@ class Extractor(ABC):
 class InceptionExtractor(Extractor):
     """ "features", "spatial" and, where the weights have the classifier, "logits" of Inception."""
 
+    makes = ("features", "spatial", "logits")
+
     def __init__(self, network: Inception) -> None:
         self.network = network
+        self.title = repr(str(network.path))
         self.space = "inception" if network.official else f"inception-{network.weights_sha256[:12]}"
         self.lacks = {} if network.has_logits else {"logits": NO_CLASSIFIER.format(file=repr(str(network.path)))}
 
@@ -71,6 +78,8 @@ class InceptionExtractor(Extractor):
 
 class CleanExtractor(Extractor):
     """ "clean": Inception's pooled features after clean-fid's resize."""
+
+    makes = ("clean",)
 
     def __init__(self, network: Inception) -> None:
         from cleanfid.resize import build_resizer

@@ -57,6 +57,7 @@ def extract(
         UserError: an image that cannot be read.
     """
     arrays: dict[str, NDArray[np.float32]] = {}
+    extractors = [e for e in extractors if set(e.makes) & set(names)]
     start = 0
     with bar(len(source), f"features of {Path(source.title).name}", "image") as progress:
         for batch in source.batches(batch_size):

@@ -1,221 +1,139 @@
-"""Records to leaderboard: seeds are averaged, methods are ranked by their best setting, protocols stay apart."""
+"""Records to leaderboard: tables as Markdown, CSV, LaTeX and HTML, the figures, and the table on the terminal."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from .benchmark import BENCHMARKS
-from .columns import Column, column_of, metric_columns
-from .errors import UserError, did_you_mean
+from .aggregation import aggregate, best, metrics_of, pareto
+from .errors import UserError
 from .files import write_text
-from .pictures import StoredSamples
+from .pictures import Images, StoredSamples
 from .progress import say
 from .results import read_records, to_frame
-from .settings import setting_texts, sort_key
-from .spec import canonical
+from .sheets import best_sheet, compact_sheet, settings_sheet
+from .tables import Table, tables
+from .writers import csv, escape_markdown, latex, markdown, terminal
 
 if TYPE_CHECKING:
     import pandas as pd
 
-#: What all rows of a protocol share, carried along for captions.
-SHARED = (
-    "benchmark",
-    "version",
-    "protocol",
-    "backbone",
-    "networks",
-    "solver",
-    "samples",
-    "labels",
-    "precision",
-    "evaluator",
-)
+    from .plots import Figure
+
+__all__ = ["Table", "aggregate", "best", "leaderboard_command", "pareto", "publish", "sweep_table", "tables"]
+__all__ += ["terminal_table", "write_leaderboard"]
 
 
-@dataclass(frozen=True)
-class Table:
-    """All runs of one protocol.
+def terminal_table(rows: pd.DataFrame) -> str:
+    """:func:`best` or :func:`aggregate` of one protocol as a plain table of at most 80 columns."""
+    return terminal(compact_sheet(rows, metrics_of(rows)))
 
-    Attributes:
-        protocol: its hash.
-        primary: the metric that ranks the methods.
-        caption: states the protocol in words.
-        note: how the best settings were chosen.
-        runs: one row a run, each run once.
-        settings: one row a method and setting (:func:`aggregate`).
-        best: one row a method (:func:`best`).
+
+def sweep_table(records: Iterable[Mapping[str, Any]]) -> str:
+    """Every setting of the records as plain text, a table for each protocol."""
+    found = tables(to_frame(records)).values()
+    return "\n\n".join(f"{table.benchmark}, protocol {table.protocol}\n{terminal_table(table.settings)}" for table in found)
+
+
+def leaderboard_command(path: str | None, output: str) -> dict[str, Path]:
+    """Read records (None: the project's own), write everything into ``output`` and print the tables.
+
+    Raises:
+        UserError: no records there, a corrupt one, or ``output`` cannot be written.
     """
-
-    protocol: str
-    primary: Column
-    caption: str
-    note: str
-    runs: pd.DataFrame
-    settings: pd.DataFrame
-    best: pd.DataFrame
-
-    @property
-    def metrics(self) -> list[Column]:
-        """The metrics, the primary one first."""
-        return metrics_of(self.settings)
+    records = read_records(path)
+    if not records:
+        place = repr(path) if path else "the project's own folder of results"
+        raise UserError(f"{place} holds no records: give the output folder of a run, or one record")
+    stores = Path(path) if path and Path(path).is_dir() else None
+    return publish(records, Path(output), stores=stores)
 
 
-def aggregate(frame: pd.DataFrame, metrics: Sequence[str] | None = None) -> pd.DataFrame:
-    """Average over seeds.
+def publish(records: Sequence[Mapping[str, Any]], folder: Path, **options: Any) -> dict[str, Path]:
+    """:func:`write_leaderboard`, then print the tables and where everything lies."""
+    written = write_leaderboard(records, folder, **options)
+    for table in tables(to_frame(records), options.get("primary"), options.get("metrics")).values():
+        say(f"\n{table.benchmark}, protocol {table.protocol}: each method's best setting of those tried")
+        say(terminal_table(table.best))
+    say(f"\nleaderboard: {folder / 'leaderboard.html'} (also .md, .csv, .tex)\nfigures:     {folder / 'figures'}")
+    return written
+
+
+def write_leaderboard(
+    records: Sequence[Mapping[str, Any]],
+    folder: Path,
+    *,
+    primary: str | None = None,
+    metrics: Sequence[str] | None = None,
+    samples: Mapping[str, Images] | None = None,
+    stores: Path | None = None,
+) -> dict[str, Path]:
+    """Write tables, figures and the page, each file atomically. Equal records give equal files.
 
     Args:
-        frame: one row a run (:func:`guidance_bench.results.to_frame`). A run that is there twice counts once, the later one.
-        metrics: column names, in the order wanted; None: all.
+        records: validated records, of one protocol or several.
+        folder: where to write.
+        primary: metric that ranks the methods; None: each benchmark's own.
+        metrics: columns to show; None: all.
+        samples: images (N, H, W, C) uint8 by run_id, for the sample grids; read for the best settings alone.
+        stores: instead of ``samples``, the output folder that holds the runs' sample stores.
 
     Returns:
-        One row for each (protocol, method, parameters), ``none`` first, then by method and scale: what the protocol says,
-        ``method, parameters, setting`` (in words), ``n, seeds, run_ids``; for each metric its mean over the seeds,
-        ``<metric>.sd`` (ddof = 1, NaN for one seed) and ``<metric>.values`` (in the order of the seeds); mean costs.
+        Every file by its name in the folder.
 
     Raises:
-        UserError: a metric that no run has.
+        UserError: no records, an unknown metric, or the folder cannot be written.
     """
+    from .page import render
+    from .plots import write_figures
+
+    if not records:
+        raise UserError("a leaderboard needs at least one record")
+    found = list(tables(to_frame(records), primary, metrics).values())
+    if samples is None:
+        samples = StoredSamples(stores, records) if stores else {}
+    figures = [write_figures(table, folder / "figures", _suffix(table, found), samples) for table in found]
+    texts = {
+        "leaderboard.md": "\n".join(map(_markdown, found, figures)),
+        "leaderboard.csv": _csv(found),
+        "leaderboard.tex": "\n".join(map(_latex, found)),
+        "leaderboard.html": render(found, figures, records),
+    }
+    for name, text in texts.items():
+        write_text(folder / name, text)
+    paths = [folder / name for name in texts] + [p for group in figures for figure in group for p in figure.paths]
+    return {path.relative_to(folder).as_posix(): path for path in paths}
+
+
+def _suffix(table: Table, found: Sequence[Table]) -> str:
+    """Keeps the figures of several protocols apart."""
+    return f"-{table.protocol}" if len(found) > 1 else ""
+
+
+def _markdown(table: Table, figures: Sequence[Figure]) -> str:
+    pictures = [f"![{figure.title}](figures/{figure.png.name})\n" for figure in figures]
+    return "\n".join(
+        [
+            f"## {escape_markdown(table.benchmark)}\n",
+            f"{escape_markdown(table.caption)}\n",
+            markdown(best_sheet(table.best, table.metrics)),
+            f"{escape_markdown(table.note)}\n",
+            *pictures,
+            "<details><summary>All settings</summary>\n",
+            markdown(settings_sheet(table.settings, table.metrics)),
+            "</details>\n",
+        ]
+    )
+
+
+def _latex(table: Table) -> str:
+    return latex(best_sheet(table.best, table.metrics), f"{table.caption}. {table.note}", f"guidance-{table.protocol}")
+
+
+def _csv(found: Sequence[Table]) -> str:
+    """All settings of all protocols, told apart by their first columns; ``best`` marks each method's best setting."""
     import pandas as pd
 
-    names = [c.name for c in metric_columns(frame)] if metrics is None else list(metrics)
-    for name in names:
-        if f"{name}.sd" not in frame:
-            known = [str(c).removesuffix(".sd") for c in frame.columns if str(c).endswith(".sd")]
-            raise UserError(f"no run has the metric {name!r} (they have: {', '.join(known)}){did_you_mean(name, known)}")
-    runs = distinct_runs(frame)
-    keys = [runs["protocol"], runs["method"], runs["parameters"].map(canonical)]
-    rows = [_setting_row(group.sort_values(["seed", "run_id"]), names) for _, group in runs.groupby(keys, sort=True)]
-    rows.sort(key=lambda r: (r["benchmark"], r["protocol"], r["method"] != "none", r["method"], sort_key(r["parameters"])))
-    settings = pd.DataFrame(rows)
-    texts = [_texts(group) for _, group in settings.groupby(["protocol", "method"], sort=False)]
-    settings.insert(settings.columns.get_loc("parameters") + 1, "setting", pd.concat(texts))
-    return settings
-
-
-def distinct_runs(frame: pd.DataFrame) -> pd.DataFrame:
-    """Each run once (the latest record of it); plug-ins of one name but different code get names of their own."""
-    runs = frame.sort_values(["run_id", "time"]).drop_duplicates("run_id", keep="last").reset_index(drop=True)
-    codes = runs.groupby("method")["plugin"].transform(lambda p: p.fillna("").nunique())
-    renamed = runs["method"] + "@" + runs["plugin"].fillna("built in").str[:8]
-    return runs.assign(method=runs["method"].where(codes == 1, renamed))
-
-
-def _setting_row(group: pd.DataFrame, metrics: Sequence[str]) -> dict[str, Any]:
-    first = group.iloc[0]
-    row: dict[str, Any] = {name: first[name] for name in (*SHARED, "method", "parameters")}
-    row |= {"n": len(group), "seeds": group["seed"].tolist(), "run_ids": group["run_id"].tolist()}
-    for name in metrics:
-        values = group[name].dropna()
-        row |= {name: values.mean(), f"{name}.sd": values.std(ddof=1), f"{name}.values": group[name].tolist()}
-    return row | {c: group[c].mean() for c in group.columns if str(c).startswith("cost.")}
-
-
-def _texts(group: pd.DataFrame) -> pd.Series[str]:
-    import pandas as pd
-
-    method = str(group["method"].iloc[0]).partition("@")[0]
-    return pd.Series(setting_texts(method, group["parameters"].tolist()), index=group.index, dtype=object)
-
-
-def metrics_of(frame: pd.DataFrame) -> list[Column]:
-    """The metrics of an aggregated frame in the order of its columns."""
-    evaluator = str(frame["evaluator"].iloc[0])
-    return [column_of(str(c)[:-3], evaluator) for c in frame.columns if str(c).endswith(".sd")]
-
-
-def best(aggregated: pd.DataFrame, primary: str) -> pd.DataFrame:
-    """Each method's best setting by the mean of the primary metric, the best method of a protocol first.
-
-    The best of k settings is chosen on the samples that are scored, which flatters every method the more the larger k is:
-    column ``settings`` holds k. Column ``gain`` is the improvement over ``none`` in percent, over the seeds that both have
-    (NaN without ``none`` or a common seed).
-
-    Raises:
-        UserError: the frame has no such metric, or nobody knows which way is better.
-    """
-    import pandas as pd
-
-    known = [c.name for c in metrics_of(aggregated)]
-    if primary not in known:
-        raise UserError(f"no metric {primary!r} to rank by (there are: {', '.join(known)}){did_you_mean(primary, known)}")
-    parts = [_best_of_protocol(group, primary) for _, group in aggregated.groupby("protocol", sort=False)]
-    return pd.concat(parts, ignore_index=True)
-
-
-def _best_of_protocol(settings: pd.DataFrame, primary: str) -> pd.DataFrame:
-    column = column_of(primary, str(settings["evaluator"].iloc[0]))
-    loss = settings[primary].map(column.loss)
-    ranked = settings.loc[loss.sort_values(kind="stable").index].dropna(subset=[primary])
-    chosen = ranked.drop_duplicates("method")
-    tried = settings.groupby("method").size()
-    neutral = settings[settings["method"] == "none"]
-    base = _by_seed(neutral.iloc[0], primary) if len(neutral) else {}
-    gains = [_gain(row, base, column) for _, row in chosen.iterrows()]
-    return chosen.assign(settings=chosen["method"].map(tried), gain=gains)
-
-
-def _by_seed(row: pd.Series[Any], metric: str) -> dict[int, float]:
-    return dict(zip(row["seeds"], row[f"{metric}.values"], strict=True))
-
-
-def _gain(row: pd.Series[Any], base: Mapping[int, float], column: Column) -> float:
-    """Improvement over ``none`` in percent, over common seeds."""
-    own = _by_seed(row, column.name)
-    common = [seed for seed in own if seed in base]
-    if row["method"] == "none" or not common:
-        return float("nan")
-    ours, theirs = (float(np.mean([values[seed] for seed in common])) for values in (own, base))
-    return 100 * (column.loss(theirs) - column.loss(ours)) / abs(theirs) if theirs else float("nan")
-
-
-def pareto(aggregated: pd.DataFrame, cost: str, metric: str) -> pd.DataFrame:
-    """The settings that no other beats in both cost and metric, cheapest first; of equals all stay.
-
-    Args:
-        aggregated: settings of one protocol.
-        cost: a column of which less is better, such as ``cost.nfe``.
-        metric: a metric's column name.
-    """
-    column = column_of(metric, str(aggregated["evaluator"].iloc[0]))
-    rows = aggregated.dropna(subset=[cost, metric])
-    costs, losses = rows[cost].to_numpy(), rows[metric].map(column.loss).to_numpy()
-    no_worse = (costs[None] <= costs[:, None]) & (losses[None] <= losses[:, None])
-    better = (costs[None] < costs[:, None]) | (losses[None] < losses[:, None])
-    return rows[~(no_worse & better).any(axis=1)].sort_values([cost, metric], kind="stable")
-
-
-def tables(frame: pd.DataFrame, primary: str | None = None, metrics: Sequence[str] | None = None) -> dict[str, Table]:
-    """The runs of each protocol on their own, by the protocol's hash; ordered by benchmark.
-
-    Args:
-        frame: one row a run.
-        primary: metric that ranks the methods; None: the benchmark's own.
-        metrics: metrics to show; None: all.
-    """
-    groups = frame.groupby(["benchmark", "protocol"], sort=True)
-    return {str(protocol): _table(str(protocol), rows, primary, metrics) for (_, protocol), rows in groups}
-
-
-def _table(protocol: str, frame: pd.DataFrame, primary: str | None, metrics: Sequence[str] | None) -> Table:
-    names = [c.name for c in metric_columns(frame)] if metrics is None else list(metrics)
-    first = primary or default_primary(str(frame["benchmark"].iloc[0]), names)
-    settings = aggregate(frame, [first, *(n for n in names if n != first)])
-    chosen = best(settings, first)
-    column = column_of(first, str(frame["evaluator"].iloc[0]))
-    return Table(protocol, column, caption(settings), note(chosen, column), distinct_runs(frame), settings, chosen)
-
-
-def default_primary(benchmark: str, metrics: Sequence[str]) -> str:
-    """The metric by which a benchmark is tuned; the first one where the benchmark is not known here."""
-    if benchmark in BENCHMARKS.names():
-        cls: Any = BENCHMARKS.entry(benchmark).cls
-        name = f"{cls.primary}_{cls.space}" if cls.space else cls.primary
-        if name in metrics:
-            return str(name)
-    return metrics[0]
+    frames = [table.settings.assign(best=table.settings.index.isin(table.best.index)) for table in found]
+    return csv(pd.concat(frames, ignore_index=True))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -16,7 +14,7 @@ from accelerate import PartialState
 
 from .backbone import Backbone
 from .benchmark import Benchmark, Evaluator, Networks, Setting
-from .environment import describe, peak_memory
+from .environment import COMMAND, describe, peak_memory
 from .feature_set import FeatureSet
 from .generate import Job, generate, total_cost
 from .guidance import METHODS, Guidance
@@ -151,7 +149,7 @@ class Runner:
             "cost": {**total_cost(store), "peak_memory": peak_memory(self.device)},
             "samples": {"count": spec.samples, "block": spec.block, "digest": store.digest()},
             "environment": describe(self.device),
-            "command": shlex.join(["guidance-bench", *sys.argv[1:]]),
+            "command": COMMAND,
             "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         }
         write_record(self.workspace.record_path(spec.run_id), record)

@@ -59,12 +59,10 @@ Sheet = list[Field]
 
 def best_sheet(best: pd.DataFrame, metrics: Sequence[Column]) -> Sheet:
     """One row a method; ``metrics`` begins with the one that ranks them."""
-    primary, *others = metrics
     return [
         *_names(best),
-        metric_field(best, primary),
-        gain_field(best),
-        *(metric_field(best, column) for column in others),
+        *(metric_field(best, column) for column in metrics),
+        gain_field(best, metrics[0]),
         nfe_field(best),
         speed_field(best),
         count_field("Settings", best["settings"].tolist()),
@@ -87,7 +85,7 @@ def settings_sheet(settings: pd.DataFrame, metrics: Sequence[Column]) -> Sheet:
 def compact_sheet(rows: pd.DataFrame, metrics: Sequence[Column]) -> Sheet:
     """A narrow table: no speed, and a spread for the ranking metric alone."""
     primary, *others = metrics
-    gain = [gain_field(rows)] if "gain" in rows else []
+    gain = [gain_field(rows, primary)] if "gain" in rows else []
     fields = [metric_field(rows, column, spread=False) for column in others]
     return [*_names(rows), metric_field(rows, primary), *gain, *fields, nfe_field(rows)]
 
@@ -108,10 +106,10 @@ def metric_field(rows: pd.DataFrame, column: Column, spread: bool = True) -> Fie
     return Field(column.title, cells, column.space, column.arrow)
 
 
-def gain_field(best: pd.DataFrame) -> Field:
-    """Improvement over no guidance in percent; a positive number is an improvement whatever the metric."""
+def gain_field(best: pd.DataFrame, column: Column) -> Field:
+    """Improvement over ``none`` in percent; a positive number is an improvement whatever the metric."""
     gains: list[float] = best["gain"].tolist()
-    return Field("Gain", [Cell(f"{g:+.1f} %" if math.isfinite(g) else "–", g) for g in gains])
+    return Field(f"{column.title} gain", [Cell(f"{g:+.1f} %" if math.isfinite(g) else "–", g) for g in gains])
 
 
 def nfe_field(rows: pd.DataFrame) -> Field:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
 from .sheets import Cell, Field, Sheet
+from .spec import canonical
 
 if TYPE_CHECKING:
     import pandas as pd
 
-#: What a terminal table gives up last.
-KEPT = ("Method", "Setting", "Gain", "NFE", "Precision", "Recall")
+#: Metrics that a terminal table gives up last.
+KEPT_LONGEST = ("Precision", "Recall")
 LATEX = {
     **{c: f"\\{c}" for c in "&%$#_{}"},
     "\\": r"\textbackslash{}",
@@ -107,7 +108,7 @@ def spaces(sheet: Sheet) -> list[tuple[str, int]]:
     return [(f"{space} features" if space else "", len(list(fields))) for space, fields in runs]
 
 
-def _latex_row(cells: Iterator[str] | list[str]) -> str:
+def _latex_row(cells: Iterable[str]) -> str:
     return " & ".join(cells) + r" \\"
 
 
@@ -125,13 +126,56 @@ def escape_latex(text: str) -> str:
 
 
 def terminal(sheet: Sheet, width: int = 80) -> str:
-    """A plain table at most ``width`` columns wide; what does not fit is left out, the least important first."""
-    kept = _fit(sheet, width)
-    widths = [_width(field) for field in kept]
-    excess = sum(widths) + 2 * (len(widths) - 1) - width
-    widths[1] -= max(excess, 0)
-    lines = [_terminal_line([f.short_heading for f in kept], kept, widths)]
-    lines += [_terminal_line([cell.text for _, cell in row], kept, widths) for row in rows_of(kept)]
-    names = sorted({f.space for f in kept if f.space})
-    spaces_line = [f"metrics in the feature space of {', '.join(names)}"[:width]] if names else []
-    return "\n".join([*spaces_line, lines[0], "-" * len(lines[0]), *lines[1:]])
+    """A plain table at most ``width`` columns wide.
+
+    Where it does not fit, metrics beyond the first are left out, precision and recall last; then settings are cut.
+    """
+    fields = _fit(sheet, width)
+    widths = [_width(field) for field in fields]
+    widths[1] -= max(_total(fields) - width, 0)
+    head = _terminal_line([field.short_heading for field in fields], fields, widths)
+    body = [_terminal_line([cell.text for _, cell in row], fields, widths) for row in rows_of(fields)]
+    spaces_named = sorted({field.space for field in fields if field.space})
+    above = [f"metrics in the feature space of {', '.join(spaces_named)}"] if spaces_named else []
+    return "\n".join([*above, head, "-" * len(head), *body])
+
+
+def _fit(sheet: Sheet, width: int) -> Sheet:
+    fields = list(sheet)
+    metrics = [field for field in sheet if field.arrow or field.space][1:]
+    for field in sorted(reversed(metrics), key=lambda f: f.title in KEPT_LONGEST):
+        if _total(fields) > width:
+            fields = [f for f in fields if f is not field]
+    return fields
+
+
+def _total(fields: Sheet) -> int:
+    return sum(_width(field) for field in fields) + 2 * (len(fields) - 1)
+
+
+def _width(field: Field) -> int:
+    return max(len(text) for text in (field.short_heading, *(cell.text for cell in field.cells)))
+
+
+def _terminal_line(texts: Sequence[str], fields: Sheet, widths: Sequence[int]) -> str:
+    cut = [text if len(text) <= width else f"{text[: width - 1]}…" for text, width in zip(texts, widths, strict=True)]
+    rows = zip(cut, fields, widths, strict=True)
+    return "  ".join(f"{text:>{width}}" if field.numeric else f"{text:<{width}}" for text, field, width in rows).rstrip()
+
+
+# -- CSV
+
+
+def csv(settings: pd.DataFrame) -> str:
+    """Every column in full precision; lists with blanks between, parameters as JSON."""
+    texts = settings.copy()
+    for name in settings.columns:
+        texts[name] = [_csv_value(value) for value in settings[name]]
+    text: str = texts.to_csv(index=False, lineterminator="\n")
+    return text
+
+
+def _csv_value(value: Any) -> Any:
+    if isinstance(value, dict):
+        return canonical(value)
+    return " ".join(map(str, value)) if isinstance(value, list) else value

@@ -46,11 +46,11 @@ class Digits(Benchmark):
 
     methods: tuple[str, ...] = param((), doc="methods of the line-up; empty: all")
     seeds: tuple[int, ...] = param((0,), doc="each trains its own networks and draws its own samples")
-    samples: int = param(1000, low=10, doc="samples a run")
-    block: int = param(250, low=1, doc="samples made together")
+    samples: int = param(800, low=10, doc="samples a run")
+    block: int = param(200, low=1, doc="samples made together")
     labels: str = param("balanced", choices=("balanced", "random"), doc="label policy")
-    solver_steps: int = param(20, low=1, doc="Euler steps")
-    train_steps: int = param(800, low=1, doc="training steps of the main network")
+    solver_steps: int = param(16, low=1, doc="Euler steps")
+    train_steps: int = param(700, low=1, doc="training steps of the main network")
     weak_steps: int = param(200, low=1, doc="training steps of the weak network")
     batch: int = param(128, low=1, doc="training batch")
 
@@ -79,8 +79,8 @@ class Digits(Benchmark):
     def _recipes(self, seed: int) -> dict[str, Recipe]:
         shape = {"input_size": 8, "patch_size": 2, "in_channels": 1, "num_classes": 10, "num_heads": 4}
         data = dataset().name
-        main = {**shape, "hidden_size": 64, "depth": 8, "tap": 3}
-        weak = {**shape, "hidden_size": 48, "depth": 4}
+        main = {**shape, "hidden_size": 64, "depth": 6, "tap": 2}
+        weak = {**shape, "hidden_size": 48, "depth": 3}
         return {
             "main": Recipe("sit", main, data, self.train_steps, self.batch, 2e-3, seed),
             "weak": Recipe("sit", weak, data, self.weak_steps, self.batch, 2e-3, seed, ema=0.98),
@@ -125,6 +125,6 @@ class DigitsFull(Digits):
     seeds: tuple[int, ...] = param((0, 1, 2), doc="each trains its own networks and draws its own samples")
     samples: int = param(1797, low=10, doc="samples a run")
     block: int = param(300, low=1, doc="samples made together")
-    solver_steps: int = param(32, low=1, doc="Euler steps")
+    solver_steps: int = param(24, low=1, doc="Euler steps")
     train_steps: int = param(1500, low=1, doc="training steps of the main network")
     weak_steps: int = param(300, low=1, doc="training steps of the weak network")

@@ -17,9 +17,9 @@ class Metric(Configurable):
     """A metric over features of reference and sample images.
 
     Attributes:
-        needs: features that it asks of the samples, and of the reference unless ``unary``: "features" (N, D),
-            "spatial" (N, 2023), "logits" (N, classes), "labels" (N,) intended classes of the samples.
-        unary: it looks at the samples alone.
+        needs: features that it asks of the samples: "features" (N, D), "spatial" (N, 2023), "logits" (N, classes),
+            "labels" (N,) intended classes, ...
+        against: what it asks of the reference: the same features, their statistics alone, or nothing.
         space: the one network whose features give the number its name; None where any will do.
         direction: whether lower or higher is better.
         title: column heading.
@@ -27,7 +27,7 @@ class Metric(Configurable):
     """
 
     needs: ClassVar[tuple[str, ...]] = ("features",)
-    unary: ClassVar[bool] = False
+    against: ClassVar[Literal["features", "statistics", "nothing"]] = "features"
     space: ClassVar[str | None] = None
     direction: ClassVar[Literal["lower", "higher"]] = "lower"
     title: ClassVar[str] = ""

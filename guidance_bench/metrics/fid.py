@@ -115,6 +115,7 @@ class FrechetMetric(Metric):
         layer: the feature's name in a :class:`FeatureSet`.
     """
 
+    against = "statistics"
     layer: ClassVar[str] = "features"
 
     def compute(self, reference: FeatureSet, samples: FeatureSet) -> dict[str, float]:

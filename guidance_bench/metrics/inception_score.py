@@ -75,7 +75,7 @@ def _score(logits: NDArray[np.float64]) -> float:
 
 class _Score(Metric):
     needs = ("logits",)
-    unary = True
+    against = "nothing"
     direction = "higher"
 
     def score(self, logits: NDArray[Any]) -> float:

@@ -18,7 +18,7 @@ class LabelAccuracy(Metric):
     """Share of samples, in [0, 1], whose largest logit is at the intended label."""
 
     needs = ("logits", "labels")
-    unary = True
+    against = "nothing"
     direction = "higher"
     title = "Label accuracy"
     summary = "share of samples that the classifier gives to their intended class"
