@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path as _Path
 
-# A bare clone keeps backbones/, methods/ and benchmarks/ beside this folder; installed, they are inside it. The question
-# is "not inside", not "beside": in site-packages a stranger's `methods` package would otherwise be taken for ours.
+# A bare clone keeps backbones/, methods/ and benchmarks/ beside this folder; installed, they are inside it. The
+# question is "not inside", not "beside": in site-packages a stranger's `methods` would otherwise be taken for ours.
 if not (_Path(__file__).parent / "methods").is_dir():
     __path__.append(str(_Path(__file__).resolve().parent.parent))
 

@@ -23,13 +23,13 @@ def aggregate(frame: pd.DataFrame, metrics: Sequence[str] | None = None) -> pd.D
     """Average over seeds.
 
     Args:
-        frame: one row a run (:func:`guidance_bench.results.to_frame`). A run that is there twice counts once, the later one.
+        frame: one row a run (:func:`guidance_bench.results.to_frame`). Of a run that is there twice, the later counts.
         metrics: column names, in the order wanted; None: all.
 
     Returns:
-        One row for each (protocol, method, parameters), ``none`` first, then by method and scale: what the protocol says,
-        ``method, parameters, setting`` (in words), ``n, seeds, run_ids``; for each metric its mean over the seeds,
-        ``<metric>.sd`` (ddof = 1, NaN for one seed) and ``<metric>.values`` (in the order of the seeds); mean costs.
+        One row for each (protocol, method, parameters), ``none`` first, then by method and scale: what the protocol
+        says, ``method, parameters, setting`` (in words), ``n, seeds, run_ids``; for each metric its mean over seeds,
+        ``<metric>.sd`` (ddof = 1, NaN for one seed) and ``<metric>.values`` (in the seeds' order); mean costs.
 
     Raises:
         UserError: a metric that no run has.
@@ -40,14 +40,18 @@ def aggregate(frame: pd.DataFrame, metrics: Sequence[str] | None = None) -> pd.D
     for name in names:
         if f"{name}.sd" not in frame:
             known = [str(c).removesuffix(".sd") for c in frame.columns if str(c).endswith(".sd")]
-            raise UserError(f"no run has the metric {name!r} (they have: {', '.join(known)}){did_you_mean(name, known)}")
+            raise UserError(
+                f"no run has the metric {name!r} (they have: {', '.join(known)}){did_you_mean(name, known)}"
+            )
     runs = distinct_runs(frame)
     keys = [runs["protocol"], runs["method"], runs["parameters"].map(canonical)]
     rows = [_setting_row(group.sort_values(["seed", "run_id"]), names) for _, group in runs.groupby(keys, sort=True)]
-    rows.sort(key=lambda r: (r["benchmark"], r["protocol"], r["method"] != "none", r["method"], sort_key(r["parameters"])))
+    rows.sort(
+        key=lambda r: (r["benchmark"], r["protocol"], r["method"] != "none", r["method"], sort_key(r["parameters"]))
+    )
     settings = pd.DataFrame(rows)
     texts = [_texts(group) for _, group in settings.groupby(["protocol", "method"], sort=False)]
-    settings.insert(settings.columns.get_loc("parameters") + 1, "setting", pd.concat(texts))
+    settings.insert(list(settings.columns).index("parameters") + 1, "setting", pd.concat(texts))
     return settings
 
 
@@ -85,9 +89,9 @@ def metrics_of(frame: pd.DataFrame) -> list[Column]:
 def best(aggregated: pd.DataFrame, primary: str) -> pd.DataFrame:
     """Each method's best setting by the mean of the primary metric, the best method of a protocol first.
 
-    The best of k settings is chosen on the samples that are scored, which flatters every method the more the larger k is:
-    column ``settings`` holds k. Column ``gain`` is the improvement over ``none`` in percent, over the seeds that both have
-    (NaN without ``none`` or a common seed). Rows keep the index that they have in ``aggregated``.
+    The best of k settings is chosen on the samples that are scored, which flatters a method the more the larger k is:
+    column ``settings`` holds k. Column ``gain`` is the improvement over ``none`` in percent, over the seeds that both
+    have (NaN without ``none`` or a common seed). Rows keep the index that they have in ``aggregated``.
 
     Raises:
         UserError: the frame has no such metric, or nobody knows which way is better.
@@ -96,7 +100,9 @@ def best(aggregated: pd.DataFrame, primary: str) -> pd.DataFrame:
 
     known = [c.name for c in metrics_of(aggregated)]
     if primary not in known:
-        raise UserError(f"no metric {primary!r} to rank by (there are: {', '.join(known)}){did_you_mean(primary, known)}")
+        raise UserError(
+            f"no metric {primary!r} to rank by (there are: {', '.join(known)}){did_you_mean(primary, known)}"
+        )
     parts = [_best_of_protocol(group, primary) for _, group in aggregated.groupby("protocol", sort=False)]
     return pd.concat(parts)
 
@@ -140,4 +146,5 @@ def pareto(aggregated: pd.DataFrame, cost: str, metric: str) -> pd.DataFrame:
     costs, losses = rows[cost].to_numpy(), rows[metric].map(column.loss).to_numpy()
     no_worse = (costs[None] <= costs[:, None]) & (losses[None] <= losses[:, None])
     better = (costs[None] < costs[:, None]) | (losses[None] < losses[:, None])
-    return rows[~(no_worse & better).any(axis=1)].sort_values([cost, metric], kind="stable")
+    front: pd.DataFrame = rows.iloc[np.flatnonzero(~(no_worse & better).any(axis=1))]
+    return front.sort_values([cost, metric], kind="stable")

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from .errors import UserError
-from .registry import Registry
 from .parameters import Configurable
+from .registry import Registry
 
 
 @dataclass(frozen=True)

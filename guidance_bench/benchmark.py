@@ -69,7 +69,8 @@ class Setting:
 
 
 class Benchmark(Configurable):
-    """Base of all benchmarks. Fields are the protocol; ``guidance-bench run benchmark=NAME benchmark.FIELD=...`` sets them.
+    """Base of all benchmarks. Fields are the protocol; ``guidance-bench run benchmark=NAME benchmark.FIELD=...``
+    sets them.
 
     Attributes:
         version: raised whenever the protocol's meaning changes, so that old and new runs have different names.

@@ -45,7 +45,8 @@ def note(best: pd.DataFrame, primary: Column) -> str:
     tuned = best[best["method"] != "none"]
     sentences = [
         f"Each method's best setting by {primary.label}, chosen on the same samples that are scored: this flatters a "
-        "method the more, the more settings were tried (column Settings)."
+        "method the more, the more settings were tried (column Settings).",
+        f"{primary.title} gain is the improvement over none.",
     ]
     if tuned["settings"].nunique() > 1:
         sentences.append("The methods were not given the same number of settings.")

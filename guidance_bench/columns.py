@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from .errors import UserError
 from .metrics.base import METRICS
@@ -84,9 +84,9 @@ def readable_space(evaluator: str) -> str:
 
 def _titles() -> dict[str, tuple[str, Literal["lower", "higher"]]]:
     """Titles and directions by column name; one registry row may fill several columns ("Precision, recall")."""
-    titles = {}
+    titles: dict[str, tuple[str, Literal["lower", "higher"]]] = {}
     for name in METRICS.names():
-        metric = METRICS.entry(name).cls
+        metric: Any = METRICS.entry(name).cls
         parts = metric.title.split(", ")
         names = [name] if len(parts) == 1 else [part.lower() for part in parts]
         titles |= {n: (part[:1].upper() + part[1:], metric.direction) for n, part in zip(names, parts, strict=True)}
@@ -117,7 +117,7 @@ def decimals(values: Iterable[float]) -> int:
 
 
 def format_means(means: Sequence[float], spreads: Sequence[float] = ()) -> list[str]:
-    """``mean ± sd`` for each pair, all with the same decimals; a NaN spread (one seed) is left out, a NaN mean is a dash."""
+    """``mean ± sd`` for each pair, with equal decimals; a NaN spread (one seed) is left out, a NaN mean is a dash."""
     places = decimals(means)
     spreads = spreads or [math.nan] * len(means)
     return [_pair(mean, spread, places) for mean, spread in zip(means, spreads, strict=True)]
@@ -125,5 +125,5 @@ def format_means(means: Sequence[float], spreads: Sequence[float] = ()) -> list[
 
 def _pair(mean: float, spread: float, places: int) -> str:
     if not math.isfinite(mean):
-        return "–"
+        return "-"
     return f"{mean:.{places}f} ± {spread:.{places}f}" if math.isfinite(spread) else f"{mean:.{places}f}"

@@ -92,8 +92,9 @@ def pick_device(name: str) -> torch.device:
 def check_torchvision() -> None:
     """Raise :class:`UserError` where torch and torchvision come from different indexes.
 
-    A CPU-only torch beside the ordinary torchvision fails at import with an operator that does not exist, and with it timm,
-    torch-fidelity and clean-fid. The versions' local tags differ then; only in that case is the (slow) import tried.
+    A CPU-only torch beside the ordinary torchvision fails at import with an operator that does not exist, and with it
+    timm, torch-fidelity and clean-fid. The local version tags differ then;
+    only in that case is the (slow) import tried.
     """
     torch_tag, vision_tag = (_tag(_version(name)) for name in ("torch", "torchvision"))
     if torch_tag == vision_tag:

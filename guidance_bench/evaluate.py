@@ -51,8 +51,8 @@ def evaluate_command(arguments: Sequence[str]) -> int:
     if not arguments or {"-h", "--help", "help"} & set(arguments):
         print(USAGE.format(default=", ".join(DEFAULT), batch=BATCH))
         return 0 if arguments else 2
-    samples = [a for a in arguments if "=" not in a]
-    given = dict(a.split("=", 1) for a in arguments if "=" in a)
+    samples = [a for a in arguments if "=" not in a or Path(a).exists()]
+    given = dict(a.split("=", 1) for a in arguments if a not in samples)
     options = {name: value for name, value in given.items() if "." not in name}
     for name in options:
         if name not in OPTIONS:

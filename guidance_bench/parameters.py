@@ -18,7 +18,9 @@ from typing_extensions import dataclass_transform
 from .errors import UserError, did_you_mean
 
 
-def param(default: Any, *, low: float = 0.0, high: float = math.inf, doc: str = "", choices: tuple[str, ...] = ()) -> Any:
+def param(
+    default: Any, *, low: float = 0.0, high: float = math.inf, doc: str = "", choices: tuple[str, ...] = ()
+) -> Any:
     """Declare a dataclass field with its closed range [low, high] or its choices, and a one-line description."""
     metadata = {"low": low, "high": high, "doc": doc, "choices": choices}
     return dataclasses.field(default=default, metadata=metadata)

@@ -1,7 +1,8 @@
-"""The few samples of each run that a leaderboard shows."""
+"""The few samples of each run that a leaderboard shows, and their grid."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -9,10 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .figure_style import DPI, Figure, canvas, save, style
 from .shards import SampleStore, Shard
 
 COLUMNS = 10
 ROWS = 4
+CELL = 48  # pixels that a small image is enlarged to
 
 #: uint8 (N, H, W, C).
 Images = NDArray[np.uint8]
@@ -21,8 +24,8 @@ Images = NDArray[np.uint8]
 class StoredSamples(Mapping[str, Images]):
     """The first samples of each run that has a sample store, read when asked for.
 
-    Where there are no more than ``COLUMNS`` classes, the columns of the grid are the classes. The choice hangs on the labels
-    alone, which all methods share for a seed, so each place of the grid is the same noise for every method.
+    Where there are no more than ``COLUMNS`` classes, the columns of the grid are the classes. The choice hangs on the
+    labels alone, which all methods share for a seed, so each place of the grid is the same noise for every method.
 
     Args:
         folder: an output folder, ``<folder>/<run_id>/samples``.
@@ -44,6 +47,9 @@ class StoredSamples(Mapping[str, Images]):
             raise KeyError(run_id)
         return _choose(shard)
 
+    def __contains__(self, run_id: object) -> bool:
+        return run_id in self._stores
+
     def __iter__(self) -> Iterator[str]:
         return iter(self._stores)
 
@@ -58,3 +64,40 @@ def _choose(shard: Shard) -> Images:
     if len(classes) > COLUMNS or any(len(place) < ROWS for place in places):
         return shard.images[: COLUMNS * ROWS]
     return shard.images[np.stack(places, axis=1).ravel()]
+
+
+def sample_grid(images: Images, stem: Path, columns: int = COLUMNS, title: str = "") -> Figure:
+    """Write images (N, H, W, C) uint8 as a grid; small ones are enlarged without smoothing.
+
+    Args:
+        images: in reading order.
+        stem: path without suffix.
+        columns: images a row.
+        title: above the grid.
+    """
+    pixels = tile(images, columns)
+    height, width = pixels.shape[:2]
+    lines = title.count("\n") + 1 if title else 0
+    band = 0.2 * lines + 0.06
+    with style():
+        figure = canvas(width / DPI, height / DPI + band)
+        figure.set_layout_engine("none")
+        share = band / (height / DPI + band)
+        axes = figure.add_axes((0, 0, 1, 1 - share))
+        axes.imshow(pixels, cmap="gray", vmin=0, vmax=255, interpolation="none", aspect="auto")
+        axes.set_axis_off()
+        figure.text(0.01, 1 - 0.3 * share / max(lines, 1), title, va="top", fontsize=8)
+        return save(figure, stem, title.replace("\n", ": "), grid=True)
+
+
+def tile(images: Images, columns: int) -> Images:
+    """Images (N, H, W, C) as one picture, (H, W, C) or (H, W) if grey: enlarged by a whole factor, white between."""
+    count, height, width, channels = images.shape
+    factor = max(1, round(CELL / max(height, width)))
+    large = images.repeat(factor, axis=1).repeat(factor, axis=2)
+    rows = math.ceil(count / columns)
+    sheet = np.full((rows * columns, height * factor + 2, width * factor + 2, channels), 255, np.uint8)
+    sheet[:count, 1:-1, 1:-1] = large
+    sheet = sheet.reshape(rows, columns, *sheet.shape[1:]).swapaxes(1, 2)
+    picture = sheet.reshape(rows * (height * factor + 2), columns * (width * factor + 2), channels)
+    return picture[..., 0] if channels == 1 else picture

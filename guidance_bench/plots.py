@@ -1,97 +1,158 @@
-"""The figures of a leaderboard, each as PNG and SVG: equal data give equal files."""
+"""The figures of a leaderboard; each is drawn where the runs of a protocol can fill it."""
 
 from __future__ import annotations
 
-import math
-import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .aggregation import pareto
-from .files import atomic
-from .pictures import COLUMNS, Images
-from .settings import plain, swept_parameter
-from .spec import canonical
+from .columns import Column, format_means
+from .figure_style import INK, Figure, canvas, ceiling, looks, mark_hidden, save, scale_axis, short, style
+from .pictures import Images, sample_grid
+from .scale_plot import scale_figure
+from .settings import swept_parameter
 
 if TYPE_CHECKING:
     import pandas as pd
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure as Canvas
 
-    from .columns import Column
     from .tables import Table
 
-DPI = 150
-#: Colours that colour-blind readers tell apart (seaborn's "colorblind", without its greys and yellow).
-COLOURS = ("#029e73", "#0173b2", "#d55e00", "#cc78bc", "#ca9161", "#56b4e9", "#de8f05", "#8c6bb1")
-MARKERS = ("s", "o", "D", "^", "v", "P", "X", "p", "h")
-NEUTRAL = "#4d4d4d"
-INK = "#222222"
-STYLE = {
-    "svg.hashsalt": "guidance_bench",
-    "font.family": "DejaVu Sans",
-    "font.size": 9.0,
-    "axes.titlesize": 10.0,
-    "axes.titleweight": "bold",
-    "axes.edgecolor": "#888888",
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "grid.color": "#e4e4e4",
-    "text.color": INK,
-    "axes.labelcolor": INK,
-    "xtick.color": INK,
-    "ytick.color": INK,
-    "figure.facecolor": "white",
-    "savefig.facecolor": "white",
-}
+__all__ = ["cost_figure", "precision_recall_figure", "sample_grid", "scale_figure", "write_figures"]
+
+SIZE = (6.4, 3.9)  # inches
 
 
-@dataclass(frozen=True)
-class Figure:
-    """One figure in two files.
+def write_figures(
+    table: Table, folder: Path, suffix: str = "", samples: Mapping[str, Images] | None = None
+) -> list[Figure]:
+    """Write every figure that the runs of one protocol can fill.
 
-    Attributes:
-        title: what it shows, for captions and readers without pictures.
-        png: 150 dots an inch.
-        svg: for print and the page.
-        grid: whether it is a grid of samples.
+    Args:
+        table: the runs.
+        folder: where to write.
+        suffix: behind every file name.
+        samples: images (N, H, W, C) uint8 by run_id, in the same order for every run.
+
+    Raises:
+        UserError: the folder cannot be written.
     """
-
-    title: str
-    png: Path
-    svg: Path
-    grid: bool = False
-
-    @property
-    def paths(self) -> tuple[Path, Path]:
-        """Both files."""
-        return self.png, self.svg
+    with style():
+        drawn = [(name, title, figure) for name, title, figure in _drawings(table) if figure is not None]
+        written = [save(figure, folder / f"{name}{suffix}", title) for name, title, figure in drawn]
+        return written + _write_grids(table, folder, suffix, samples or {})
 
 
-@dataclass(frozen=True)
-class Look:
-    """How a method is drawn in every figure."""
+def _drawings(table: Table) -> Iterator[tuple[str, str, Canvas | None]]:
+    label = table.primary.label
+    yield "scale", f"{label} against each method's scale", scale_figure(table)
+    yield "precision_recall", "Precision against recall", precision_recall_figure(table)
+    yield "cost", f"{label} against cost", cost_figure(table)
 
-    colour: str
-    marker: str
+
+# -- precision against recall, quality against cost
 
 
-def looks(methods: Iterable[str]) -> dict[str, Look]:
-    """A colour and marker for each method, from its name, so that they stay the same from one leaderboard to the next.
+def precision_recall_figure(table: Table) -> Canvas | None:
+    """Every setting's precision against its recall; None where they were not computed."""
+    precision, recall = table.metric("precision"), table.metric("recall")
+    if precision is None or recall is None:
+        return None
+    figure = canvas(*SIZE)
+    axes = figure.subplots()
+    for method, look in looks(table.settings["method"]).items():
+        rows = _along_sweep(table.settings[table.settings["method"] == method])
+        x, y = rows[recall.name], rows[precision.name]
+        axes.plot(x, y, color=look.colour, linewidth=1, alpha=0.6, zorder=2)
+        axes.scatter(x, y, s=_growing(len(rows), method), color=look.colour, marker=look.marker, zorder=3, linewidths=0)
+        axes.errorbar(x, y, rows[f"{precision.name}.sd"], rows[f"{recall.name}.sd"], "none", look.colour, alpha=0.3)
+    axes.scatter(
+        table.best[recall.name], table.best[precision.name], s=130, facecolors="none", edgecolors=INK, zorder=4
+    )
+    axes.set(xlabel=recall.heading, ylabel=precision.heading)
+    axes.grid()
+    _legend(figure, table, "points grow\nwith the scale;\nring: best " + table.primary.title)
+    return figure
 
-    Where two names want one colour, the later in the alphabet takes the next that is free; with more methods than colours the
-    marker tells them apart.
-    """
-    chosen: dict[str, Look] = {}
-    for name in sorted(set(methods)):
-        wanted = zlib.crc32(name.encode())
-        turns = [(wanted + shift) % len(COLOURS) for shift in range(len(COLOURS))]
-        options = [Look(COLOURS[c], MARKERS[(c + r) % len(MARKERS)]) for r in range(len(MARKERS)) for c in turns]
-        free = (look for look in options if look not in chosen.values())
-        chosen[name] = Look(NEUTRAL, "*") if name == "none" else next(free, options[0])
-    return chosen
+
+def _along_sweep(rows: pd.DataFrame) -> pd.DataFrame:
+    parameter = swept_parameter(rows["parameters"].tolist())
+    if parameter is None:
+        return rows
+    return rows.iloc[np.argsort([p[parameter] for p in rows["parameters"]], kind="stable")]
+
+
+def _growing(count: int, method: str) -> Any:
+    return 110 if method == "none" else np.linspace(18, 60, count) if count > 1 else 40
+
+
+def cost_figure(table: Table) -> Canvas:
+    """The ranking metric against network evaluations a sample, with the front that no setting beats in both."""
+    cost, metric = "cost.nfe", table.primary.name
+    figure = canvas(*SIZE)
+    axes = figure.subplots()
+    scale_axis(axes, table.settings[metric].tolist(), ceiling(table))
+    for method, look in looks(table.settings["method"]).items():
+        for rows, size, alpha in ((table.settings, 26, 0.4), (table.best, 75, 1.0)):
+            own = rows[rows["method"] == method]
+            x, y = own[cost].tolist(), own[metric].tolist()
+            axes.scatter(x, y, s=size, alpha=alpha, color=look.colour, marker=look.marker, linewidths=0, zorder=3)
+            mark_hidden(axes, x, y, ceiling(table), look.colour)
+    front = pareto(table.settings, cost, metric)
+    axes.margins(x=0.12)
+    right = axes.get_xlim()[1]
+    costs, values = front[cost].tolist(), front[metric].tolist()
+    axes.plot([*costs, right], [*values, values[-1]], drawstyle="steps-post", color=INK, linewidth=1, linestyle=":")
+    axes.set(xlabel="network evaluations a sample (NFE)", ylabel=table.primary.heading, xlim=(None, right))
+    axes.grid()
+    hidden = "\narrow: above the axis" if table.settings[metric].max() > ceiling(table) else ""
+    _legend(figure, table, f"large: best setting\ndotted: Pareto front{hidden}")
+    return figure
+
+
+def _legend(figure: Canvas, table: Table, title: str) -> None:
+    from matplotlib.lines import Line2D
+
+    styles = looks(table.settings["method"])
+    order = [str(method) for method in table.best["method"]]
+    looks_of = [styles[method] for method in order]
+    handles = [Line2D([], [], color=look.colour, marker=look.marker, linestyle="", markersize=7) for look in looks_of]
+    names = [short(method) for method in order]
+    legend = figure.legend(handles, names, loc="outside right upper", frameon=False, title=title, title_fontsize=8)
+    legend.set_alignment("left")
+
+
+# -- sample grids
+
+
+def _write_grids(table: Table, folder: Path, suffix: str, samples: Mapping[str, Images]) -> list[Figure]:
+    """A grid for each method's best setting, all of one seed and so of the same noise."""
+    stored = {row["method"]: _stored(row, samples) for _, row in table.best.iterrows()}
+    stored = {method: seeds for method, seeds in stored.items() if seeds}
+    common = set.intersection(*map(set, stored.values())) if stored else set()
+    if not common:
+        return []
+    seed = min(common)
+    written = []
+    for _, row in table.best[table.best["method"].isin(stored)].iterrows():
+        stem = folder / f"samples_{_file_name(row['method'])}{suffix}"
+        images = samples[stored[row["method"]][seed]]
+        written.append(sample_grid(images, stem, title=_grid_title(row, table.primary, seed)))
+    return written
+
+
+def _stored(row: pd.Series[Any], samples: Mapping[str, Images]) -> dict[int, str]:
+    """The runs of a setting that have samples, by seed."""
+    return {seed: run for seed, run in zip(row["seeds"], row["run_ids"], strict=True) if run in samples}
+
+
+def _grid_title(row: pd.Series[Any], metric: Column, seed: int) -> str:
+    words = " ".join(part for part in (row["method"], row["setting"]) if part)
+    return f"{words}\n{metric.label} {format_means([row[metric.name]])[0]}, samples of seed {seed}"
+
+
+def _file_name(method: str) -> str:
+    return "".join(c if c.isalnum() or c in "-_" else "-" for c in method)

@@ -1,7 +1,8 @@
 """Registries of backbones, methods, solvers, benchmarks and metrics.
 
 Three doors lead in: the project's own content package, a user's file (``method=my_method.py``) and the entry points of
-an installed package. All three run the same decorator, so nothing of ours is registered in a way that others cannot use.
+an installed package. All three run the same decorator, so nothing of ours is registered in a way that others cannot
+use.
 """
 
 from __future__ import annotations
@@ -111,6 +112,10 @@ class Registry(Generic[T]):
             if "__dataclass_params__" not in vars(cls):
                 cls = dataclasses.dataclass(cls)
             cls.name = name
+            try:
+                fields_of(cls)
+            except Exception as error:
+                raise UserError(f"{self.kind} {name!r}: an annotation does not resolve: {error}") from error
             self._add(name, cls)
             return cls
 
@@ -140,7 +145,9 @@ class Registry(Generic[T]):
         self._run(file, "file")
         new = [n for n, e in self._entries.items() if e.file == str(file) and before.get(n) is not e]
         if not new:
-            raise UserError(f"{self.kind} file {str(path)!r} registers no {self.kind}: decorate a class with @register_{self.kind}")
+            raise UserError(
+                f"{self.kind} file {str(path)!r} registers no {self.kind}: decorate a class with @register_{self.kind}"
+            )
         return new
 
     def _run(self, file: Path, source: str) -> None:
@@ -153,10 +160,9 @@ class Registry(Generic[T]):
         previous, self._source = self._source, source
         try:
             spec.loader.exec_module(module)
-        except UserError:
-            raise
         except Exception as error:
-            raise UserError(f"{self.kind} file {str(file)!r} cannot be loaded: {_one_line(error)}") from error
+            reason = str(error) if isinstance(error, UserError) else _one_line(error)
+            raise UserError(f"{self.kind} file {str(file)!r} cannot be loaded: {reason}") from error
         finally:
             self._source = previous
 

@@ -108,7 +108,8 @@ def read_records(path: str | Path | None = None) -> list[dict[str, Any]]:
 
 
 def load_results(path: str | Path | None = None) -> pd.DataFrame:
-    """One row a record: benchmark, backbone, method, parameters, metrics, cost, run_id and the rest of the specification.
+    """One row a record: benchmark, backbone, method, parameters, metrics, cost, run_id and the rest of the
+    specification.
 
     Args:
         path: a record, or a folder searched for records (an output folder); None: the project's own records.
@@ -116,7 +117,8 @@ def load_results(path: str | Path | None = None) -> pd.DataFrame:
     Returns:
         Columns ``benchmark, protocol, backbone, method, parameters`` (a dict), ``method.<parameter>``, the metrics by
         their names, ``<metric>.sd``, ``cost.<key>``, ``seed, samples, labels, solver, run_id, time, device``, and
-        ``version`` (of the benchmark), ``plugin`` (sha256 of the method's file where it is a plug-in), ``networks`` (recipes).
+        ``version`` (of the benchmark), ``plugin`` (sha256 of the method's file where it is a plug-in), ``networks``
+        (recipes).
 
     Raises:
         UserError: the path does not exist, or a record is corrupt.

@@ -35,7 +35,8 @@ def run(arguments: Sequence[str]) -> int:
     """Run what the overrides describe; returns the exit status.
 
     Raises:
-        UserError: an unknown name or parameter, an ill-typed value, a plug-in that cannot be loaded, an output folder that
+        UserError: an unknown name or parameter, an ill-typed value, a plug-in that cannot be loaded, an output
+        folder that
             cannot be written.
     """
     flags = [a for a in arguments if a.startswith("-")]
@@ -87,17 +88,15 @@ def run_configured(config: DictConfig) -> None:
     _records.extend(records)
     if PartialState().is_main_process:
         if method is None:
-            publish(runner, records)
+            _publish(benchmark, workspace, records)
         else:
             _show_records(records, workspace)
 
 
-def publish(runner: Runner, records: Sequence[dict[str, Any]]) -> None:
-    """Write the leaderboard, the figures and the page of a line-up, print the table and where everything lies."""
-    from .leaderboard import write_leaderboard
+def _publish(benchmark: Benchmark, workspace: Workspace, records: Sequence[dict[str, Any]]) -> None:
+    from .leaderboard import publish
 
-    benchmark, workspace = runner.benchmark, runner.workspace
-    write_leaderboard(records, workspace.leaderboard(benchmark.name), stores=workspace.folder)
+    publish(records, workspace.leaderboard(benchmark.name), stores=workspace.folder)
 
 
 def _show_records(records: Sequence[dict[str, Any]], workspace: Workspace) -> None:
@@ -118,7 +117,9 @@ def _known_methods(benchmark: Benchmark) -> tuple[str, ...]:
     for name in benchmark.methods:
         METHODS.entry(name)
         if name not in offered:
-            raise UserError(f"benchmark {benchmark.name!r} has no grid for {name!r} (it has: {', '.join(sorted(offered))})")
+            raise UserError(
+                f"benchmark {benchmark.name!r} has no grid for {name!r} (it has: {', '.join(sorted(offered))})"
+            )
     return benchmark.methods
 
 
@@ -195,4 +196,8 @@ def _first_lines(error: BaseException) -> str:
     """Hydra's message, and the cause behind it, without the hints for programmers."""
     first = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
     cause = error.__cause__
-    return f"{first.rstrip('.')}: {_first_lines(cause)}" if isinstance(cause, (HydraException, OmegaConfBaseException)) else first
+    return (
+        f"{first.rstrip('.')}: {_first_lines(cause)}"
+        if isinstance(cause, (HydraException, OmegaConfBaseException))
+        else first
+    )

@@ -12,7 +12,7 @@ Parameters = Mapping[str, Any]
 
 
 def varying(settings: Sequence[Parameters]) -> list[str]:
-    """Names of the parameters that are not the same in all settings of a method, in the order of declaration."""
+    """Names of the parameters that are not the same in all settings of a method, scales first."""
     return [name for name in _names(settings) if len({canonical(s.get(name)) for s in settings}) > 1]
 
 
@@ -27,14 +27,15 @@ def swept_parameter(settings: Sequence[Parameters]) -> str | None:
 
 
 def setting_texts(method: str, settings: Sequence[Parameters]) -> list[str]:
-    """Each setting in few words: its scales, what varies among the settings, and what is not the method's default."""
+    """Each setting in few words: what varies among the settings, the scales, and what is not the method's default."""
     defaults = _defaults(method)
     vary = varying(settings)
+    names = sorted(_names(settings), key=lambda n: n not in vary)
 
     def shown(name: str, value: Any) -> bool:
         return is_scale(name) or name in vary or name not in defaults or value != defaults[name]
 
-    return [", ".join(f"{k}={plain(s[k])}" for k in _names([s]) if shown(k, s[k])) for s in settings]
+    return [", ".join(f"{k}={plain(s[k])}" for k in names if k in s and shown(k, s[k])) for s in settings]
 
 
 def is_scale(name: str) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from .columns import Column, format_means
@@ -53,6 +53,9 @@ class Field:
         return f"{self.title} {self.arrow}".strip()
 
 
+#: Headings where room is scarce.
+SHORT = {"Precision": "Prec", "Recall": "Rec", "Label accuracy": "Acc"}
+
 #: A table: columns of equal length.
 Sheet = list[Field]
 
@@ -83,11 +86,18 @@ def settings_sheet(settings: pd.DataFrame, metrics: Sequence[Column]) -> Sheet:
 
 
 def compact_sheet(rows: pd.DataFrame, metrics: Sequence[Column]) -> Sheet:
-    """A narrow table: no speed, and a spread for the ranking metric alone."""
+    """A narrow table: few blanks, short headings, no speed, and a spread for the ranking metric alone."""
     primary, *others = metrics
-    gain = [gain_field(rows, primary)] if "gain" in rows else []
+    gain = [replace(gain_field(rows, primary, places=0), title="gain")] if "gain" in rows else []
     fields = [metric_field(rows, column, spread=False) for column in others]
-    return [*_names(rows), metric_field(rows, primary), *gain, *fields, nfe_field(rows)]
+    return [_narrow(field) for field in (*_names(rows), metric_field(rows, primary), *gain, *fields, nfe_field(rows))]
+
+
+def _narrow(field: Field) -> Field:
+    cells = [
+        replace(cell, text=cell.text.replace(" ± ", "±").replace(", ", " ").replace(" %", "%")) for cell in field.cells
+    ]
+    return replace(field, title=SHORT.get(field.title, field.title), cells=cells)
 
 
 def _names(rows: pd.DataFrame) -> Sheet:
@@ -106,10 +116,10 @@ def metric_field(rows: pd.DataFrame, column: Column, spread: bool = True) -> Fie
     return Field(column.title, cells, column.space, column.arrow)
 
 
-def gain_field(best: pd.DataFrame, column: Column) -> Field:
+def gain_field(best: pd.DataFrame, column: Column, places: int = 1) -> Field:
     """Improvement over ``none`` in percent; a positive number is an improvement whatever the metric."""
     gains: list[float] = best["gain"].tolist()
-    return Field(f"{column.title} gain", [Cell(f"{g:+.1f} %" if math.isfinite(g) else "–", g) for g in gains])
+    return Field(f"{column.title} gain", [Cell(f"{g:+.{places}f} %" if math.isfinite(g) else "-", g) for g in gains])
 
 
 def nfe_field(rows: pd.DataFrame) -> Field:
@@ -130,7 +140,9 @@ def count_field(title: str, counts: Sequence[int]) -> Field:
 
 def runs_field(rows: pd.DataFrame) -> Field:
     """Ids of the runs behind each row."""
-    return Field("Runs", [Cell(" ".join(ids), " ".join(ids), runs=tuple(ids)) for ids in rows["run_ids"]], numeric=False)
+    return Field(
+        "Runs", [Cell(" ".join(ids), " ".join(ids), runs=tuple(ids)) for ids in rows["run_ids"]], numeric=False
+    )
 
 
 def _seeds(rows: pd.DataFrame) -> Sheet:

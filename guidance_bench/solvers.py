@@ -1,13 +1,14 @@
 """Solvers from t = 1 (noise) to t = 0 (data), all with one signature; guidance is orthogonal to them.
 
-A solver asks ``field(x, t, t_next, index, count, stage)`` for the guided velocity and calls ``field.accept(x_next)`` after
-each step. ``draw(index)`` gives the noise of a stochastic step.
+A solver asks ``field(x, t, t_next, index, count, stage)`` for the guided velocity and calls ``field.accept(x_next)``
+after each step. ``draw(index)`` gives the noise of a stochastic step.
 """
 
 from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable
+from itertools import pairwise
 from typing import ClassVar, Protocol
 
 import torch
@@ -77,7 +78,7 @@ class Euler(Solver):
     def solve(self, field: Field, x: Tensor, draw: Draw) -> Tensor:
         """Integrate; ``draw`` is not used."""
         times = time_grid(self.steps, self.shift)
-        for i, (t, t_next) in enumerate(zip(times[:-1], times[1:], strict=True)):
+        for i, (t, t_next) in enumerate(pairwise(times)):
             x = x + (t_next - t) * field(x, t, t_next, i, self.steps, 0)
             field.accept(x)
         return x
@@ -87,8 +88,8 @@ class Euler(Solver):
 class Heun(Solver):
     """Heun's second-order method; two evaluations a step.
 
-    Upstream SiT and LightningDiT ("heun2") correct every step; the SiT half of the Internal-Guidance program and EDM leave
-    the last step, which ends at t = 0, uncorrected.
+    Upstream SiT and LightningDiT ("heun2") correct every step; the SiT half of the Internal-Guidance program and EDM
+    leave the last step, which ends at t = 0, uncorrected.
     """
 
     summary = "second order, two evaluations a step"
@@ -99,7 +100,7 @@ class Heun(Solver):
     def solve(self, field: Field, x: Tensor, draw: Draw) -> Tensor:
         """Integrate; ``draw`` is not used."""
         times = time_grid(self.steps, self.shift)
-        for i, (t, t_next) in enumerate(zip(times[:-1], times[1:], strict=True)):
+        for i, (t, t_next) in enumerate(pairwise(times)):
             first = field(x, t, t_next, i, self.steps, 0)
             x_next = x + (t_next - t) * first
             if i < self.steps - 1 or self.correct_last:
@@ -112,7 +113,7 @@ class Heun(Solver):
 
 @register_solver("dopri5")
 class Dopri5(Solver):
-    """Adaptive Dormand-Prince 5(4) of torchdiffeq. Its error norm runs over the whole batch, as in the official programs."""
+    """Adaptive Dormand-Prince 5(4) of torchdiffeq; its error norm runs over the batch, as in the official programs."""
 
     fixed_grid = False
     summary = "adaptive fifth order (torchdiffeq); steps depend on the batch"
@@ -135,8 +136,8 @@ class Dopri5(Solver):
 class EulerMaruyama(Solver):
     """Euler-Maruyama for the reverse SDE with diffusion 2t (SiT, eq. 8 with w_t = t; REPA and Internal Guidance).
 
-    The drift is v - t score = (2 - t) v + x; ``steps - 1`` noisy steps go from 1 to ``last_step`` and one noiseless step
-    from there to 0.
+    The drift is v - t score = (2 - t) v + x; ``steps - 1`` noisy steps go from 1 to ``last_step`` and one noiseless
+    step from there to 0.
     """
 
     stochastic = True
@@ -147,7 +148,7 @@ class EulerMaruyama(Solver):
     def solve(self, field: Field, x: Tensor, draw: Draw) -> Tensor:
         """Integrate; ``draw(i)`` is the standard normal noise of step i, in the shape of x."""
         times = [*torch.linspace(1, self.last_step, self.steps, dtype=torch.float64).tolist(), 0.0]
-        for i, (t, t_next) in enumerate(zip(times[:-1], times[1:], strict=True)):
+        for i, (t, t_next) in enumerate(pairwise(times)):
             drift = (2 - t) * field(x, t, t_next, i, self.steps, 0) + x
             x = x + (t_next - t) * drift
             if i < self.steps - 1:

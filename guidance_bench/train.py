@@ -32,7 +32,8 @@ class Recipe:
         backbone: registered name.
         config: the backbone's parameters.
         data: name and sha256 of the training set.
-        steps, batch, learning_rate, weight_decay, warmup: of AdamW; the rate warms up linearly and decays as a cosine to zero.
+        steps, batch, learning_rate, weight_decay, warmup: of AdamW; the rate warms up linearly and decays as a
+        cosine to zero.
         ema: decay of the averaged weights, which are the ones kept.
         label_drop: probability of replacing a label by the null label.
         tap_weight: weight of the internal head's loss.
@@ -64,7 +65,8 @@ class Recipe:
 
 @dataclass
 class Dataset:
-    """Latents in memory: x (N, C, H, W) float32 in about [-1, 1], y (N,) int64; ``name`` tells contents by their hash."""
+    """Latents in memory: x (N, C, H, W) float32 in about [-1, 1], y (N,) int64; ``name`` tells contents by their
+    hash."""
 
     name: str
     x: Tensor
@@ -83,7 +85,9 @@ class TrainingState:
     losses: list[list[float]] = field(default_factory=list)
 
 
-def train(recipe: Recipe, data: Dataset, folder: Path, device: torch.device, title: str) -> tuple[Backbone, dict[str, Any]]:
+def train(
+    recipe: Recipe, data: Dataset, folder: Path, device: torch.device, title: str
+) -> tuple[Backbone, dict[str, Any]]:
     """Return the trained network and its facts; train it, or go on training it, only as far as needed.
 
     Args:
@@ -102,7 +106,9 @@ def train(recipe: Recipe, data: Dataset, folder: Path, device: torch.device, tit
         _run(recipe, data, place, device, title)
     known = read_json(facts)
     if not model.exists() or sha256_of(model) != known["sha256"]:
-        raise UserError(f"{str(model)!r} does not fit its training.json: delete the folder {str(place)!r} to train again")
+        raise UserError(
+            f"{str(model)!r} does not fit its training.json: delete the folder {str(place)!r} to train again"
+        )
     return load_backbone(model, device=str(device)).eval(), known
 
 
@@ -145,7 +151,7 @@ def _begin(recipe: Recipe, device: torch.device) -> TrainingState:
 
 
 def _step(recipe: Recipe, state: TrainingState, x: Tensor, y: Tensor) -> Tensor:
-    """One optimiser step; everything random in it is keyed by (seed, step), so a resumed training repeats it exactly."""
+    """One optimiser step; its draws are keyed by (seed, step), so a resumed training repeats them exactly."""
     rows, t, drop, noise = _draws(recipe, state.step, len(x), tuple(x.shape[1:]))
     rows, t, drop, noise = (v.to(x.device) for v in (rows, t, drop, noise))
     labels = torch.where(drop < recipe.label_drop, state.network.num_classes, y[rows])
@@ -201,7 +207,9 @@ def _restore(path: Path, state: TrainingState, device: torch.device) -> None:
         state.average.network.load_state_dict(value["average"])
         state.optimizer.load_state_dict(value["optimizer"])
     except Exception as error:
-        raise UserError(f"{str(path)!r} cannot be resumed from ({type(error).__name__}): delete it to train anew") from error
+        raise UserError(
+            f"{str(path)!r} cannot be resumed from ({type(error).__name__}): delete it to train anew"
+        ) from error
     state.step, state.seconds, state.losses = value["step"], value["seconds"], value["losses"]
 
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 #: Metrics that a terminal table gives up last.
-KEPT_LONGEST = ("Precision", "Recall")
+KEPT_LONGEST = ("Prec", "Rec")
 LATEX = {
     **{c: f"\\{c}" for c in "&%$#_{}"},
     "\\": r"\textbackslash{}",
@@ -22,7 +22,6 @@ LATEX = {
     "±": r"$\pm$",
     "↓": r"$\downarrow$",
     "↑": r"$\uparrow$",
-    "–": "--",
     "·": r"$\cdot$",
     "é": r"\'e",
 }
@@ -160,7 +159,9 @@ def _width(field: Field) -> int:
 def _terminal_line(texts: Sequence[str], fields: Sheet, widths: Sequence[int]) -> str:
     cut = [text if len(text) <= width else f"{text[: width - 1]}…" for text, width in zip(texts, widths, strict=True)]
     rows = zip(cut, fields, widths, strict=True)
-    return "  ".join(f"{text:>{width}}" if field.numeric else f"{text:<{width}}" for text, field, width in rows).rstrip()
+    return "  ".join(
+        f"{text:>{width}}" if field.numeric else f"{text:<{width}}" for text, field, width in rows
+    ).rstrip()
 
 
 # -- CSV

@@ -13,7 +13,7 @@ import guidance_bench as gb
 
 DATA = Path(__file__).parent / "data" / "official"
 
-#: run -> (method, parameters, solver, parameters). Official "num_steps" counts time points for torchdiffeq, steps for the SDE.
+#: run -> (method, parameters, solver, parameters). Official "num_steps" counts time points for torchdiffeq.
 SIT = {
     "ode_euler": ("none", {}, "euler", {"steps": 8}),
     "ode_euler_cfg": ("cfg", {"scale": 1.5, "channels": 3}, "euler", {"steps": 8}),

@@ -27,8 +27,8 @@ __all__ = [
 ]
 
 
-def inception_features(images: Any, weights: Any = None) -> dict[str, Any]:
-    """See :func:`guidance_bench.features.inception_features`, which loads its network on first use."""
+def inception_features(images: Any, weights: Any = None, **options: Any) -> dict[str, Any]:
+    """See :func:`guidance_bench.features.inception_features`, which is imported on first use: it brings a network."""
     from ..features import inception_features as extract
 
-    return extract(images, weights)
+    return extract(images, weights, **options)

@@ -89,14 +89,21 @@ def _distance(difference: NDArray[np.float64], traces: float, cross: float) -> f
 
 def _trace_sqrt_product(a: Tensor, b: Tensor) -> float:
     """tr (a b)^{1/2} of symmetric positive semi-definite (D, D) matrices."""
-    factor, failed = torch.linalg.cholesky_ex(a)
+    factor_a, factor_b = _triangular_factor(a), _triangular_factor(b)
+    if factor_a is None or factor_b is None:
+        return _nuclear_norm(_spectral_factor(a).T @ _spectral_factor(b))
+    # The same number, twice as fast; its square roots of small eigenvalues are why both must be well conditioned.
+    return float(torch.linalg.eigvalsh(factor_a.T @ b @ factor_a).clamp(min=0).sqrt().sum())
+
+
+def _triangular_factor(cov: Tensor) -> Tensor | None:
+    """Cholesky's factor, or None of a matrix that is singular or nearly so."""
+    factor, failed = torch.linalg.cholesky_ex(cov)
     pivots = factor.diagonal().square()
-    if failed or pivots.min() < WELL_CONDITIONED * pivots.max():
-        return _nuclear_norm(_factor(a).T @ _factor(b))
-    return float(torch.linalg.eigvalsh(factor.T @ b @ factor).clamp(min=0).sqrt().sum())
+    return None if failed or pivots.min() < WELL_CONDITIONED * pivots.max() else factor
 
 
-def _factor(cov: Tensor) -> Tensor:
+def _spectral_factor(cov: Tensor) -> Tensor:
     """F (D, rank) with F F^T = cov, from the eigenvalues that stand above rounding."""
     values, vectors = torch.linalg.eigh(cov)
     keep = values > values.abs().max() * len(values) * torch.finfo(values.dtype).eps
