@@ -6,7 +6,9 @@ rotary positions, qk-norm and modulation without shift are options of LightningD
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
 from typing import cast
 
 import torch
@@ -14,13 +16,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from guidance_bench.backbone import Edit
+from guidance_bench.filters import gaussian_blur
 
 from .embeddings import Rotary
 
 Norm = Callable[[int], nn.Module]
 
 #: kinds of edit that a block understands; each acts in the blocks that it names
-BLOCK_EDITS = frozenset({"skip_layers", "identity_attention"})
+BLOCK_EDITS = frozenset({"skip_layers", "identity_attention", "query_blur", "token_shuffle"})
 
 
 def plain_layer_norm(width: int) -> nn.Module:
@@ -69,12 +72,24 @@ class Attention(nn.Module):
 
     def _mix(self, q: Tensor, k: Tensor, v: Tensor, rotary: Rotary | None, edits: Sequence[Edit]) -> Tensor:
         """Values (N, heads, T, D / heads) averaged by the attention map."""
-        if _has(edits, "identity_attention"):
+        if find(edits, "identity_attention"):
             return v  # each token attends to itself alone
         q, k = self.q_norm(q), self.k_norm(k)
+        blur = find(edits, "query_blur")
+        if blur:
+            q = blur_queries(q, blur.amount)  # before the rotary turn: what is asked is blurred, not from where
         if rotary is not None:
             q, k = rotary(q), rotary(k)
         return F.scaled_dot_product_attention(q, k, v)
+
+    def map(self, x: Tensor, rotary: Rotary | None = None) -> Tensor:
+        """The attention map (N, heads, T, T) of tokens (N, T, D) in float32; rows are queries."""
+        q, k, _ = self.qkv(x).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4).unbind()
+        q, k = self.q_norm(q), self.k_norm(k)
+        if rotary is not None:
+            q, k = rotary(q), rotary(k)
+        scores = q.float() @ k.float().transpose(-2, -1)
+        return torch.softmax(scores / math.sqrt(q.shape[-1]), dim=-1)
 
 
 class Mlp(nn.Module):
@@ -115,13 +130,19 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor, c: Tensor, rotary: Rotary | None = None, edits: Sequence[Edit] = ()) -> Tensor:
         """Tokens x (N, T, D) under the condition c (N, D) and the edits of this block."""
-        if _has(edits, "skip_layers"):
+        if find(edits, "skip_layers"):
             return x
         parts = self.adaLN_modulation(c)
         *shift1, scale1, gate1 = parts[: len(parts) // 2]  # no shift with "wo_shift"
         *shift2, scale2, gate2 = parts[len(parts) // 2 :]
         x = torch.addcmul(x, gate1, self.attn(modulate(self.norm1(x), scale1, *shift1), rotary, edits))
         return torch.addcmul(x, gate2, self.mlp(modulate(self.norm2(x), scale2, *shift2)))
+
+    def attention_map(self, x: Tensor, c: Tensor, rotary: Rotary | None = None) -> Tensor:
+        """The attention map (N, heads, T, T) of this block for its input."""
+        parts = self.adaLN_modulation(c)
+        *shift, scale, _ = parts[: len(parts) // 2]
+        return self.attn.map(modulate(self.norm1(x), scale, *shift), rotary)
 
 
 class FinalLayer(nn.Module):
@@ -139,5 +160,30 @@ class FinalLayer(nn.Module):
         return cast(Tensor, self.linear(modulate(self.norm_final(x), scale, shift)))
 
 
-def _has(edits: Sequence[Edit], kind: str) -> bool:
-    return any(edit.kind == kind for edit in edits)
+def find(edits: Sequence[Edit], kind: str) -> Edit | None:
+    """The edit of a kind, if there is one."""
+    return next((edit for edit in edits if edit.kind == kind), None)
+
+
+def segments(edits: Sequence[Edit], count: int) -> Iterator[tuple[slice, list[Edit]]]:
+    """Runs of rows that share their edits, in order; together they are all ``count`` rows of the batch."""
+    borders = sorted({0, count, *(border for edit in edits if edit.rows for border in edit.rows)})
+    for start, stop in pairwise(borders):
+        yield (
+            slice(start, stop),
+            [edit for edit in edits if edit.rows is None or edit.rows[0] <= start < edit.rows[1]],
+        )
+
+
+def blur_queries(q: Tensor, sigma: float) -> Tensor:
+    """Queries (N, heads, T, D / heads), blurred over the square grid of tokens."""
+    side = math.isqrt(q.shape[2])
+    grid = q.unflatten(2, (side, side)).movedim(-1, 2)
+    return gaussian_blur(grid, sigma).movedim(2, -1).flatten(2, 3)
+
+
+def shuffle_tokens(x: Tensor, edit: Edit, layer: int) -> Tensor:
+    """Tokens (N, T, D), each sample's in an order of its own, drawn anew for each block."""
+    assert edit.random is not None
+    order = edit.random.permutation(f"token_shuffle {layer}", x.shape[1]).to(x.device)
+    return x.gather(1, order[..., None].expand_as(x))

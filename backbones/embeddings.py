@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from guidance_bench.backbone import Edit
 
 
 class PatchEmbed(nn.Module):
@@ -48,6 +51,32 @@ class TimestepEmbedder(nn.Module):
         angles = t.float()[:, None] * torch.exp(-math.log(10_000) / self.rates * steps)
         waves = torch.cat([angles.cos(), angles.sin()], dim=-1)
         return cast(Tensor, self.mlp(waves.to(next(self.parameters()).dtype)))
+
+
+def noise_for(embedding: Tensor, edit: Edit) -> Tensor:
+    """Gaussian noise in the shape of an embedding (N, D), with the standard deviation of each of its rows."""
+    assert edit.random is not None
+    noise = edit.random.normal(edit.kind, embedding.shape[1:]).to(embedding)
+    return noise * embedding.std(dim=1, keepdim=True)
+
+
+def add_noise(condition: Tensor, edits: Sequence[Edit]) -> Tensor:
+    """The condition (N, D), time and class together, with the noise that "time_noise" puts on its time."""
+    edit = next((edit for edit in edits if edit.kind == "time_noise"), None)
+    return condition + edit.amount * noise_for(condition, edit) if edit else condition
+
+
+def mix_with_noise(embedding: Tensor, edit: Edit) -> Tensor:
+    """The embedding (N, D) with ``amount`` of noise, brought back to its own mean and spread (CADS with psi = 1).
+
+    Sadat et al., "CADS", arXiv 2310.17347. An infinite amount leaves a Gaussian of matched mean and spread, as in ICG
+    (arXiv 2407.02687).
+    """
+    noise = noise_for(embedding, edit)
+    mixed = noise if math.isinf(edit.amount) else embedding + edit.amount * noise
+    centred = mixed - mixed.mean(dim=1, keepdim=True)
+    spread = embedding.std(dim=1, keepdim=True) / centred.std(dim=1, keepdim=True)
+    return embedding.mean(dim=1, keepdim=True) + spread * centred
 
 
 class LabelEmbedder(nn.Module):

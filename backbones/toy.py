@@ -9,37 +9,42 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from guidance_bench.backbone import Backbone, BackboneConfig, Edit, Prediction, register_backbone
+from guidance_bench.backbone import RANDOM_EDITS, Backbone, BackboneConfig, Edit, Prediction, register_backbone
 from guidance_bench.parameters import param
 
 
 class ToyMixture(Backbone):
     """Class k is N(m_k, spread^2 I), the means on a circle; "no class" is the even mixture of all.
 
-    The internal head after block 1 predicts for a wider spread: a weaker model of the same data. The edit "skip_layers"
-    widens the spread likewise, by a half for each block.
+    The internal head after block 1 predicts for a wider spread: a weaker model of the same data. Every edit widens the
+    spread likewise, by a half for each block that it names. A point is one token, whose attention map is 1.
     """
 
-    depth = 2
     shape = (2, 1, 1)
     trained_taps = (1,)
-    edits = frozenset({"skip_layers"})
+    edits = frozenset({"skip_layers", "identity_attention", "query_blur", *RANDOM_EDITS})
+    tokens = 1
 
     def __init__(self, config: ToyConfig) -> None:
         super().__init__()
         self.config = config
-        self.num_classes = config.num_classes
+        self.num_classes, self.depth = config.num_classes, config.depth
         angles = torch.arange(config.num_classes, dtype=torch.float64) * (2 * math.pi / config.num_classes)
         self.means = nn.Parameter(config.radius * torch.stack([angles.cos(), angles.sin()], 1), requires_grad=False)
 
-    def predict(self, x: Tensor, t: Tensor, y: Tensor, taps: Sequence[int], edits: Sequence[Edit]) -> Prediction:
+    def predict(
+        self, x: Tensor, t: Tensor, y: Tensor, taps: Sequence[int], edits: Sequence[Edit], *, maps: Sequence[int] = ()
+    ) -> Prediction:
         """The exact velocity of the mixture, (N, 2, 1, 1)."""
-        spread = self.config.spread * (1 + 0.5 * sum(len(e.layers) for e in edits))
+        spread = torch.full((len(x), 1, 1), self.config.spread, dtype=torch.float64, device=x.device)
+        for edit in edits:
+            spread[slice(*edit.rows or (None,))] *= 1 + 0.5 * max(1, len(edit.layers))
         final = self.velocity(x, t, y, spread)
-        return Prediction(final, {k: self.velocity(x, t, y, spread * self.config.weakness) for k in taps})
+        tapped = {k: self.velocity(x, t, y, spread * self.config.weakness) for k in taps}
+        return Prediction(final, tapped, {k: torch.ones(len(x), 1, 1, 1, device=x.device) for k in maps})
 
-    def velocity(self, x: Tensor, t: Tensor, y: Tensor, spread: float) -> Tensor:
-        """E[eps - x0 | x_t] for the classes y, in closed form."""
+    def velocity(self, x: Tensor, t: Tensor, y: Tensor, spread: Tensor) -> Tensor:
+        """E[eps - x0 | x_t] for the classes y and the spreads (N, 1, 1), in closed form."""
         point, time = x.double().flatten(1)[:, None], t.double()[:, None, None]
         variance = ((1 - time) * spread) ** 2 + time**2
         residual = point - (1 - time) * self.means  # (N, K, 2)
@@ -68,6 +73,7 @@ class ToyConfig(BackboneConfig):
     num_classes: int = param(4, low=1, doc="components, one a class")
     radius: float = param(1.0, doc="of the circle of means")
     spread: float = param(0.25, low=1e-3, doc="standard deviation of a component")
+    depth: int = param(2, low=1, doc="blocks that edits can name")
     weakness: float = param(2.0, low=1.0, doc="factor of the spread in the internal head's model")
 
     def build(self) -> ToyMixture:

@@ -5,15 +5,26 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import cast
 
+import torch
 from torch import Tensor, nn
 
 from guidance_bench.backbone import Backbone, BackboneConfig, Edit, Prediction
 from guidance_bench.errors import UserError
 from guidance_bench.parameters import param
 
-from .blocks import BLOCK_EDITS, Block, FinalLayer, Modulation, Norm
-from .embeddings import LabelEmbedder, PatchEmbed, Rotary, TimestepEmbedder, sincos_positions, unpatchify
+from .blocks import BLOCK_EDITS, Block, FinalLayer, Modulation, Norm, find, segments, shuffle_tokens
+from .embeddings import (
+    LabelEmbedder,
+    PatchEmbed,
+    Rotary,
+    TimestepEmbedder,
+    add_noise,
+    mix_with_noise,
+    sincos_positions,
+    unpatchify,
+)
 
 
 @dataclass
@@ -77,7 +88,7 @@ class Transformer(Backbone):
         config: the configuration that it was built from.
     """
 
-    edits = BLOCK_EDITS
+    edits = BLOCK_EDITS | {"time_noise", "class_noise"}
 
     def __init__(self, config: TransformerConfig) -> None:
         super().__init__()
@@ -85,6 +96,7 @@ class Transformer(Backbone):
         self.num_classes, self.null_label, self.depth = config.num_classes, config.null_label, config.depth
         self.shape = (config.in_channels, config.input_size, config.input_size)
         self.trained_taps = () if config.tap is None else (config.tap,)
+        self.tokens = config.tokens_per_side**2
         width = config.hidden_size
         self.x_embedder = PatchEmbed(config.patch_size, config.in_channels, width)
         self.t_embedder = TimestepEmbedder(width)
@@ -102,23 +114,59 @@ class Transformer(Backbone):
         channels = config.in_channels * (2 if config.learn_sigma else 1)
         return FinalLayer(config.hidden_size, config.patch_size, channels, config.norm())
 
-    def check(self, taps: Sequence[int] = (), edits: Sequence[Edit] = ()) -> None:
-        """As the base class; besides, an edit must name a block, for it would change nothing otherwise."""
-        super().check(taps, edits)
+    def check(self, taps: Sequence[int] = (), edits: Sequence[Edit] = (), maps: Sequence[int] = ()) -> None:
+        """As the base class; besides, a block's edit must name a block, for it would change nothing otherwise."""
+        super().check(taps, edits, maps)
         for edit in edits:
-            if not edit.layers:
+            if edit.kind in BLOCK_EDITS and not edit.layers:
                 raise UserError(f"edit {edit.kind!r} names no block; give layers out of 1..{self.depth}")
 
-    def predict(self, x: Tensor, t: Tensor, y: Tensor, taps: Sequence[int], edits: Sequence[Edit]) -> Prediction:
+    def predict(
+        self, x: Tensor, t: Tensor, y: Tensor, taps: Sequence[int], edits: Sequence[Edit], *, maps: Sequence[int] = ()
+    ) -> Prediction:
         """Velocities in the dtype of the parameters, in the network's own convention of time and sign."""
         tokens = self.x_embedder(x.to(self.pos_embed.dtype)) + self.pos_embed
-        condition = self.t_embedder(t) + self.y_embedder(y)
+        condition = self._condition(t, y, edits)
         tapped: dict[int, Tensor] = {}
+        shown: dict[int, Tensor] = {}
         for layer, block in enumerate(self.blocks, start=1):
-            tokens = block(tokens, condition, self.feat_rope, [edit for edit in edits if layer in edit.layers])
+            if layer in maps:
+                shown[layer] = block.attention_map(tokens, condition, self.feat_rope)
+            active = [edit for edit in edits if layer in edit.layers]
+            tokens = (
+                self._edited(layer, tokens, condition, active) if active else block(tokens, condition, self.feat_rope)
+            )
             if layer in taps:
                 tapped[layer] = self._velocity(self.final_layer_xr, tokens, condition)
-        return Prediction(self._velocity(self.final_layer, tokens, condition), tapped)
+        return Prediction(self._velocity(self.final_layer, tokens, condition), tapped, shown)
+
+    def _condition(self, t: Tensor, y: Tensor, edits: Sequence[Edit]) -> Tensor:
+        """Time and class (N, D), under the edits that act everywhere."""
+        time, label = self.t_embedder(t), self.y_embedder(y)
+        everywhere = [edit for edit in edits if edit.kind == "class_noise" or not edit.layers]
+        if not everywhere:
+            return cast(Tensor, time + label)
+        parts = []
+        for rows, own in segments(everywhere, len(t)):
+            noise = find(own, "class_noise")
+            parts.append(add_noise(time[rows] + (mix_with_noise(label[rows], noise) if noise else label[rows]), own))
+        return torch.cat(parts)
+
+    def _edited(self, layer: int, tokens: Tensor, condition: Tensor, edits: Sequence[Edit]) -> Tensor:
+        """One block, each run of rows under its own edits."""
+        parts = [
+            self._edited_rows(layer, tokens[rows], condition[rows], own) for rows, own in segments(edits, len(tokens))
+        ]
+        return parts[0] if len(parts) == 1 else torch.cat(parts)
+
+    def _edited_rows(self, layer: int, tokens: Tensor, condition: Tensor, edits: Sequence[Edit]) -> Tensor:
+        block, condition = self.blocks[layer - 1], add_noise(condition, edits)
+        shuffle = find(edits, "token_shuffle")
+        if not shuffle:
+            return cast(Tensor, block(tokens, condition, self.feat_rope, edits))
+        # The residual stream keeps its order: a block reads shuffled tokens and adds what it makes of them.
+        mixed = shuffle_tokens(tokens, shuffle, layer)
+        return tokens + cast(Tensor, block(mixed, condition, self.feat_rope, edits)) - mixed
 
     def _velocity(self, head: FinalLayer, tokens: Tensor, condition: Tensor) -> Tensor:
         return unpatchify(head(tokens, condition), self.config.patch_size)[:, : self.config.in_channels]

@@ -4,38 +4,66 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from .errors import UserError
+from .noise import KeyedRandom
 from .parameters import Configurable
 from .registry import Registry
+
+#: Kinds of edit that draw random numbers.
+RANDOM_EDITS = frozenset({"token_shuffle", "time_noise", "class_noise"})
 
 
 @dataclass(frozen=True)
 class Edit:
     """A change to the forward pass that makes a weaker prediction; an argument, never an installed hook.
 
+    Kinds, what they do in the blocks ``layers``, and the unit of ``amount``:
+
+    * skip_layers: the block is left out;
+    * identity_attention: each token attends to itself alone;
+    * query_blur: queries are blurred over the grid of tokens, by ``amount`` tokens;
+    * token_shuffle: the block reads its tokens in a random order;
+    * time_noise: noise on the time embedding, ``amount`` standard deviations of the condition
+      (no ``layers``: everywhere);
+    * class_noise: noise on the class embedding, ``amount`` standard deviations of it, whose mean and spread are kept.
+
+    An infinite amount is allowed: the mean query; nothing but noise.
+
     Attributes:
         kind: what is changed, one of the backbone's ``edits``.
         layers: blocks that it acts on, counted from 1.
         amount: strength in the edit's own unit, where it has one.
+        random: where a random edit draws, one index for each sample that it acts on (``step.random``).
+        rows: rows [start, stop) of the batch that it acts on; None: all. The driver sets them to batch edited with
+            unedited rows.
     """
 
     kind: str
     layers: tuple[int, ...] = ()
     amount: float = 0.0
+    random: KeyedRandom | None = None
+    rows: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """Velocities of one forward pass, each (N, C, H, W): the final one and those of the internal heads asked for."""
+    """What one forward pass gives.
+
+    Attributes:
+        velocity: of the final head, (N, C, H, W).
+        taps: velocities of the internal heads asked for, by block, (N, C, H, W).
+        maps: attention maps asked for, by block, (N, heads, T, T); rows are queries and sum to one.
+    """
 
     velocity: Tensor
     taps: dict[int, Tensor] = field(default_factory=dict)
+    maps: dict[int, Tensor] = field(default_factory=dict)
 
 
 class Backbone(nn.Module):
@@ -48,6 +76,7 @@ class Backbone(nn.Module):
         trained_taps: blocks (counted from 1) that carry a trained head.
         null_label: whether the network was trained with dropped labels.
         edits: kinds of :class:`Edit` that the forward understands.
+        tokens: tokens T of its attention maps, a square grid; 0: it has none to show.
         data_time: the network was trained with t = 0 noise, t = 1 data and v = x0 - eps (upstream SiT, LightningDiT).
             Set by the loader; :meth:`forward` is the only place that converts.
     """
@@ -58,27 +87,46 @@ class Backbone(nn.Module):
     trained_taps: tuple[int, ...] = ()
     null_label: bool = True
     edits: frozenset[str] = frozenset()
+    tokens: int = 0
     data_time: bool = False
 
     @abstractmethod
-    def predict(self, x: Tensor, t: Tensor, y: Tensor, taps: Sequence[int], edits: Sequence[Edit]) -> Prediction:
-        """The network in its own convention of time and sign."""
+    def predict(
+        self, x: Tensor, t: Tensor, y: Tensor, taps: Sequence[int], edits: Sequence[Edit], *, maps: Sequence[int] = ()
+    ) -> Prediction:
+        """The network in its own convention of time and sign. ``maps`` is given only where ``tokens`` is not 0."""
 
     def forward(
-        self, x: Tensor, t: Tensor, y: Tensor, taps: Sequence[int] = (), edits: Sequence[Edit] = ()
+        self,
+        x: Tensor,
+        t: Tensor,
+        y: Tensor,
+        taps: Sequence[int] = (),
+        edits: Sequence[Edit] = (),
+        *,
+        maps: Sequence[int] = (),
     ) -> Prediction:
         """Velocities at x (N, C, H, W), t (N,) in [0, 1] with 1 = noise, y (N,) int labels.
 
+        Args:
+            x: latents.
+            t: times.
+            y: labels; ``num_classes`` is no class.
+            taps: blocks whose internal head is read too.
+            edits: changes to the forward pass.
+            maps: blocks whose attention map is returned too, as it is before any edit of that block.
+
         Raises:
-            UserError: a tap without a trained head, or an edit that this backbone does not know.
+            UserError: a tap without a trained head, or an edit or map that this backbone does not know.
         """
-        self.check(taps, edits)
-        prediction = self.predict(x, 1 - t if self.data_time else t, y, taps, edits)
+        self.check(taps, edits, maps)
+        asked = {"maps": maps} if maps else {}  # a backbone without attention need not know the argument
+        prediction = self.predict(x, 1 - t if self.data_time else t, y, taps, edits, **asked)
         if not self.data_time:
             return prediction
-        return Prediction(-prediction.velocity, {k: -v for k, v in prediction.taps.items()})
+        return replace(prediction, velocity=-prediction.velocity, taps={k: -v for k, v in prediction.taps.items()})
 
-    def check(self, taps: Sequence[int] = (), edits: Sequence[Edit] = ()) -> None:
+    def check(self, taps: Sequence[int] = (), edits: Sequence[Edit] = (), maps: Sequence[int] = ()) -> None:
         """Raise :class:`UserError` where this backbone cannot answer."""
         for tap in taps:
             if tap not in self.trained_taps:
@@ -88,9 +136,17 @@ class Backbone(nn.Module):
             if edit.kind not in self.edits:
                 has = ", ".join(sorted(self.edits)) or "none"
                 raise UserError(f"{type(self).__name__} has no edit {edit.kind!r} (it has: {has})")
-            wrong = [layer for layer in edit.layers if not 1 <= layer <= self.depth]
-            if wrong:
-                raise UserError(f"edit {edit.kind!r}: block {wrong[0]} is not in 1..{self.depth}")
+            self._check_layers(f"edit {edit.kind!r}", edit.layers)
+            if edit.kind in RANDOM_EDITS and edit.random is None:
+                raise UserError(f"edit {edit.kind!r} draws random numbers; give it random=step.random")
+        if maps and not self.tokens:
+            raise UserError(f"{type(self).__name__} has no attention maps")
+        self._check_layers("attention map", maps)
+
+    def _check_layers(self, what: str, layers: Sequence[int]) -> None:
+        for layer in layers:
+            if not 1 <= layer <= self.depth:
+                raise UserError(f"{what}: block {layer} is not in 1..{self.depth}")
 
     def internal_head(self) -> int:
         """The block whose head is meant where a method names none: the first trained one."""

@@ -19,7 +19,7 @@ def protocol_facts(settings: pd.DataFrame) -> dict[str, str]:
         "Benchmark": f"{first['benchmark']} v{first['version']}",
         **{f"{name.capitalize()} network": _network(recipe) for name, recipe in first["networks"].items()},
         "Solver": first["solver"],
-        "Samples": f"{first['samples']:,} a run, {first['labels']} labels, {first['precision']}",
+        "Samples": f"{first['samples']:,} a run, {first['labels']} labels, {first['dtype']}",
         "Seeds": ", ".join(map(str, seeds)),
         "Features": readable_space(first["evaluator"]),
         "Protocol": first["protocol"],

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
 
 from .errors import UserError, did_you_mean
+from .progress import speaker
 
 USAGE = """\
 guidance-bench: compare guidance methods for diffusion and flow transformers
@@ -18,6 +23,11 @@ guidance-bench: compare guidance methods for diffusion and flow transformers
   guidance-bench list [backbones|methods|solvers|benchmarks|metrics]         what there is
   guidance-bench leaderboard [FOLDER] [output=FOLDER]      tables, figures and page from records
   guidance-bench evaluate SAMPLES reference=FILE           metrics of any folder, .npz or sample store
+  guidance-bench check-method my_method.py                 does a method keep its promises
+  guidance-bench export RUN to=samples.npz|folder/|grid.png                  the samples of a run
+
+On several GPUs or hosts: accelerate launch -m guidance_bench.cli run ... (or torchrun). On a cluster, a job for each
+point of a sweep: guidance-bench run ... -m ... hydra/launcher=submitit_slurm (pip install guidance-bench[slurm]).
 
 Every run is named by what it computes and kept under output=outputs; calling again continues or does nothing."""
 
@@ -29,20 +39,48 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(USAGE)
         return 0 if arguments else 2
     try:
-        return _verb(arguments[0])(arguments[1:])
+        with _terminable():
+            return _verb(arguments[0])(arguments[1:])
     except UserError as error:
-        print(f"guidance-bench: {' '.join(str(error).split())}", file=sys.stderr)
+        print(f"{speaker()}: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
-        print("\nguidance-bench: stopped; the same command continues where it was", file=sys.stderr)
-        return 130
+    except KeyboardInterrupt as stop:
+        print(f"\n{speaker()}: stopped; the same command continues where it was", file=sys.stderr)
+        return 143 if isinstance(stop, Terminated) else 130
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
 
 
+class Terminated(KeyboardInterrupt):
+    """SIGTERM, as a scheduler or a launcher sends it: files are closed and locks freed as for Ctrl-C."""
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    def stop(number: int, frame: Any) -> None:
+        raise Terminated
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    previous = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+
+
 def _verb(name: str) -> Callable[[list[str]], int]:
-    verbs = {"run": _run, "list": _list, "leaderboard": _leaderboard, "evaluate": _evaluate, "version": _version}
+    verbs = {
+        "run": _run,
+        "list": _list,
+        "leaderboard": _leaderboard,
+        "evaluate": _evaluate,
+        "check-method": _check_method,
+        "export": _export,
+        "version": _version,
+    }
     if name not in verbs:
         raise UserError(f"unknown verb {name!r} (known: {', '.join(verbs)}){did_you_mean(name, verbs)}")
     return verbs[name]
@@ -77,6 +115,18 @@ def _evaluate(arguments: list[str]) -> int:
     from .evaluate import evaluate_command
 
     return evaluate_command(arguments)
+
+
+def _export(arguments: list[str]) -> int:
+    from .export import export_command
+
+    return export_command(arguments)
+
+
+def _check_method(arguments: list[str]) -> int:
+    from .method_checks import check_method_command
+
+    return check_method_command(arguments)
 
 
 def _version(arguments: list[str]) -> int:

@@ -88,8 +88,10 @@ def _titles() -> dict[str, tuple[str, Literal["lower", "higher"]]]:
     for name in METRICS.names():
         metric: Any = METRICS.entry(name).cls
         parts = metric.title.split(", ")
-        names = [name] if len(parts) == 1 else [part.lower() for part in parts]
-        titles |= {n: (part[:1].upper() + part[1:], metric.direction) for n, part in zip(names, parts, strict=True)}
+        if len(parts) == 1:
+            titles[name] = (metric.title, metric.direction)
+        else:
+            titles |= {part.lower(): (part.capitalize(), metric.direction) for part in parts}
     return titles
 
 

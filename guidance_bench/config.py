@@ -39,8 +39,14 @@ class RunConfig:
     solver: Any = None
     #: one seed instead of the benchmark's own
     seed: int | None = None
+    #: samples in one forward pass; None: a whole block of the protocol. Changes rounding only.
+    batch: int | None = None
     output: str = "outputs"
     device: str = "auto"
+    #: users' files as "group:path", and the command as typed, percent-encoded (OmegaConf would read "${" in them): a
+    #: cluster's job starts from nothing else
+    plugins: list[str] = field(default_factory=list)
+    command: str = ""
     hydra: Any = field(
         default_factory=lambda: {
             "run": {"dir": "."},
@@ -51,10 +57,14 @@ class RunConfig:
     )
 
 
-def register_configs() -> None:
-    """Put every registered class and the run configuration into Hydra's store."""
+#: Fields of the run configuration that are not the user's to set.
+HIDDEN = ("defaults", "plugins", "command", "hydra")
+
+
+def register_configs(plugins: Sequence[str] = (), command: str = "") -> None:
+    """Put every registered class and the run configuration into Hydra's store, which travels with each job."""
     store = ConfigStore.instance()
-    store.store(name="run", node=RunConfig)
+    store.store(name="run", node=RunConfig(plugins=list(plugins), command=command))
     for group, registry in GROUPS.items():
         for name in registry.names():
             store.store(group=group, name=name, node=schema(name, registry.parameters(name)))
@@ -71,7 +81,7 @@ def schema(name: str, parameters: Sequence[Parameter]) -> type:
 
 def _hydra_type(hint: Any) -> Any:
     origin = getattr(hint, "__origin__", None)
-    return list[hint.__args__[0]] if origin is tuple else hint  # type: ignore[name-defined]
+    return list[hint.__args__[0]] if origin is tuple else hint
 
 
 def build(group: str, node: DictConfig | None) -> Any:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .errors import UserError
-from .extractors import Extractor, Features
+from .extractors import Extractor, Features, as_tensor
 from .images import Pixels
 from .metrics.arrays import exact_float32
 
@@ -56,7 +56,7 @@ class DinoV2Extractor(Extractor):
     def __call__(self, images: Pixels) -> dict[str, Features]:
         """Resize, normalise, one pass of the network."""
         with exact_float32():
-            tokens = self.network(self._pixels(torch.from_numpy(images).to(self.device)))
+            tokens = self.network(self._pixels(as_tensor(images).to(self.device)))
         return {"dinov2": tokens.cpu().numpy()}
 
     def identity(self) -> dict[str, Any]:

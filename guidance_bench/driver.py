@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import accumulate, groupby, pairwise
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from .backbone import Backbone, Edit
+from .backbone import Backbone, Edit, Prediction
 from .errors import UserError
-from .guidance import Guidance, Query, Step, as_tuple
-from .interpolant import from_velocity, to_velocity
+from .guidance import Guidance, Query, Step, as_tuple, in_velocity
 from .noise import KeyedRandom
 
-#: Answers one round of queries with velocities in the order asked.
+#: Answers one round of queries in the order asked: velocities, and attention maps where those are asked for.
 Answer = Callable[[tuple[Query, ...]], tuple[Tensor, ...]]
 
 
@@ -26,7 +25,7 @@ class Ledger:
 
     Attributes:
         forwards: batched forward passes.
-        main: evaluations of the main network for each sample (a batch of two counts two; a skipped block its share less).
+        main: evaluations of the main network for each sample (two in a batch count two; a skipped block its share less).
         weak: evaluations of the weak network for each sample.
         weak_cost: cost of one weak evaluation in main evaluations.
     """
@@ -53,6 +52,7 @@ class Driver:
     """
 
     def __init__(self, backbone: Backbone, labels: Tensor, weak: Backbone | None, ledger: Ledger) -> None:
+        self.main = backbone
         self.nets = {"main": backbone, "weak": weak}
         self.labels = labels
         self.ledger = ledger
@@ -61,17 +61,18 @@ class Driver:
 
     def velocity(self, method: Guidance, step: Step) -> Tensor:
         """The guided velocity at a step, (N, C, H, W) in the precision of ``step.x``."""
-        return run_guide(method, step, lambda queries: self._answer(queries, step))
+        return run_guide(method, step, self.answering(step))
+
+    def answering(self, step: Step) -> Answer:
+        """What answers the queries of a step."""
+        return lambda queries: self._answer(queries, step)
 
     def _answer(self, queries: tuple[Query, ...], step: Step) -> tuple[Tensor, ...]:
         queries = tuple(self._resolve(query) for query in queries)
         answers: dict[int, Tensor] = {}
-        groups: dict[tuple[str, tuple[Edit, ...]], list[int]] = {}
-        for i, query in enumerate(queries):
-            groups.setdefault((query.net, query.edits), []).append(i)
-        for members in groups.values():
-            velocities = self._forward([queries[i] for i in members], step)
-            answers.update(zip(members, velocities, strict=True))
+        for net in dict.fromkeys(query.net for query in queries):
+            members = [i for i, query in enumerate(queries) if query.net == net]
+            answers.update(zip(members, self._forward([queries[i] for i in members], step), strict=True))
         return tuple(answers[i] for i in range(len(queries)))
 
     def _resolve(self, query: Query) -> Query:
@@ -81,68 +82,117 @@ class Driver:
         return replace(query, tap=net.internal_head()) if query.tap == "internal" else query
 
     def _forward(self, queries: list[Query], step: Step) -> list[Tensor]:
-        """One forward pass for queries that share network and edits; equal inputs are evaluated once."""
+        """One forward pass for all queries of a network; equal inputs under equal edits are evaluated once."""
         net = self.nets[queries[0].net]
         assert net is not None
         keys = [_input_key(query) for query in queries]
-        rows = {key: query for key, query in zip(keys, queries, strict=True)}
-        taps = sorted({query.tap for query in queries if isinstance(query.tap, int)})
-        x = torch.cat([(step.x if q.x is None else q.x).to(torch.float32) for q in rows.values()])
-        times = torch.cat([self._times(step.t if q.t is None else q.t) for q in rows.values()])
-        y = torch.cat([self._labels(q, net) for q in rows.values()])
-        prediction = net(x, times.to(x.device), y, taps, queries[0].edits)
-        self._count(queries[0], len(rows), net)
-        chunks = {tap: v.to(step.x.dtype).chunk(len(rows)) for tap, v in prediction.taps.items()}
-        final = prediction.velocity.to(step.x.dtype).chunk(len(rows))
-        position = {key: i for i, key in enumerate(rows)}
-        return [
-            (final if q.tap is None else chunks[q.tap])[position[key]]  # type: ignore[index]
-            for q, key in zip(queries, keys, strict=True)
-        ]
+        inputs = _side_by_side(dict(zip(keys, queries, strict=True)))
+        chunks = [self._chunk(query, step, net) for query in inputs.values()]
+        places = _places(chunks)
+        prediction = net(
+            torch.cat([chunk.x for chunk in chunks]),
+            torch.cat([chunk.t for chunk in chunks]),
+            torch.cat([chunk.y for chunk in chunks]),
+            sorted({query.tap for query in queries if isinstance(query.tap, int)}),
+            _placed_edits(chunks, places),
+            maps=sorted({query.attention for query in queries if query.attention is not None}),
+        )
+        self._count(queries[0].net, chunks, net)
+        rows = dict(zip(inputs, places, strict=True))
+        return [_read(prediction, query, rows[key], step.x.dtype) for query, key in zip(queries, keys, strict=True)]
 
-    def _times(self, t: float) -> Tensor:
-        return torch.full((len(self.labels),), t, dtype=torch.float32)
+    def _chunk(self, query: Query, step: Step, net: Backbone) -> _Chunk:
+        x, labels, edits = (step.x if query.x is None else query.x), self._labels(query, net), query.edits
+        if query.only is not None:
+            only = query.only
+            x, labels = x[only], labels[only]
+            edits = tuple(replace(e, random=e.random.subset(only)) if e.random else e for e in edits)
+        t = step.t if query.t is None else query.t
+        times = torch.full((len(labels),), t, dtype=torch.float32, device=x.device)
+        return _Chunk(x.to(torch.float32), times, labels, edits)
 
     def _labels(self, query: Query, net: Backbone) -> Tensor:
         if isinstance(query.label, Tensor):
             return query.label.to(self.labels)
         return torch.full_like(self.labels, net.num_classes) if query.label == "null" else self.labels
 
-    def _count(self, query: Query, rows: int, net: Backbone) -> None:
-        skipped = {layer for edit in query.edits if edit.kind == "skip_layers" for layer in edit.layers}
-        work = rows * (1 - len(skipped) / net.depth)
+    def _count(self, name: str, chunks: list[_Chunk], net: Backbone) -> None:
+        work = sum(len(chunk.y) * (1 - len(chunk.skipped) / net.depth) for chunk in chunks) / len(self.labels)
         self.ledger.forwards += 1
-        if query.net == "main":
+        if name == "main":
             self.ledger.main += work
         else:
             self.ledger.weak += work
 
 
+@dataclass(frozen=True)
+class _Chunk:
+    """The rows of one input in a batched forward: latents, times, labels, edits."""
+
+    x: Tensor
+    t: Tensor
+    y: Tensor
+    edits: tuple[Edit, ...]
+
+    @property
+    def skipped(self) -> set[int]:
+        return {layer for edit in self.edits if edit.kind == "skip_layers" for layer in edit.layers}
+
+
 def run_guide(method: Guidance, step: Step, answer: Answer) -> Tensor:
     """Run one method's generator to its end, converting to and from its space."""
-    guide = method.guide(step, Query())
-    if not inspect.isgenerator(guide):
-        raise UserError(f"method {method.name!r}: guide() must be a generator: it asks with `yield query`")
-    space = "v" if method.space == "any" or (method.space == "eps" and step.t == 1) else method.space
+    guide = in_velocity(method, step, Query())
     reply: Any = None
     while True:
         try:
             request = guide.send(reply)
         except StopIteration as stop:
-            return to_velocity(space, step.x, step.t, stop.value)
-        queries = as_tuple(request)
-        values = tuple(_in_space(space, step, q, v) for q, v in zip(queries, answer(queries), strict=True))
-        reply = values if isinstance(request, tuple) else values[0]
-
-
-def _in_space(space: Any, step: Step, query: Query, velocity: Tensor) -> Tensor:
-    x = step.x if query.x is None else query.x
-    return from_velocity(space, x, step.t if query.t is None else query.t, velocity)
+            velocity: Tensor = stop.value
+            return velocity
+        answers = answer(as_tuple(request))
+        reply = answers if isinstance(request, tuple) else answers[0]
 
 
 def _input_key(query: Query) -> tuple[Any, ...]:
     label = id(query.label) if isinstance(query.label, Tensor) else query.label
-    return (label, None if query.x is None else id(query.x), query.t)
+    return (label, *(None if v is None else id(v) for v in (query.x, query.only)), query.t, query.edits)
+
+
+def _side_by_side(inputs: dict[tuple[Any, ...], Query]) -> dict[tuple[Any, ...], Query]:
+    """Inputs with equal edits beside each other, so that an edited block runs once for each set of edits."""
+    order = {edits: i for i, edits in reversed(list(enumerate(query.edits for query in inputs.values())))}
+    return dict(sorted(inputs.items(), key=lambda item: order[item[1].edits]))
+
+
+def _places(chunks: list[_Chunk]) -> list[tuple[int, int]]:
+    """The rows [start, stop) of each chunk in the batch."""
+    stops = list(accumulate(len(chunk.y) for chunk in chunks))
+    return list(zip([0, *stops[:-1]], stops, strict=True))
+
+
+def _placed_edits(chunks: list[_Chunk], places: list[tuple[int, int]]) -> list[Edit]:
+    """Every edit with its rows. One that draws is placed on each chunk, for it draws once for each sample."""
+    placed: list[Edit] = []
+    for edits, group in groupby(zip(places, chunks, strict=True), key=lambda pair: pair[1].edits):
+        ranges = [place for place, _ in group]
+        for edit in edits:
+            rows = [(ranges[0][0], ranges[-1][1])] if edit.random is None else ranges
+            placed += [replace(edit, rows=place) for place in rows]
+    return placed
+
+
+def _read(prediction: Prediction, query: Query, place: tuple[int, int], dtype: torch.dtype) -> Tensor:
+    """The answer to a query out of the batch's prediction; NaN for samples that it left out."""
+    if query.attention is not None:
+        source = prediction.maps[query.attention]
+    else:
+        source = prediction.taps[query.tap] if isinstance(query.tap, int) else prediction.velocity
+    rows = source[slice(*place)].to(dtype)
+    if query.only is None:
+        return rows
+    answer = torch.full((len(query.only), *rows.shape[1:]), torch.nan, dtype=dtype, device=rows.device)
+    answer[query.only] = rows
+    return answer
 
 
 def check_method(method: Guidance, backbone: Backbone, weak: Backbone | None = None) -> None:
@@ -157,11 +207,27 @@ def check_method(method: Guidance, backbone: Backbone, weak: Backbone | None = N
     def answer(queries: tuple[Query, ...]) -> tuple[Tensor, ...]:
         for query in queries:
             _check_query(method, query, nets[query.net])
-        return tuple(x * (0.5 + 0.1 * i) for i in range(len(queries)))
+        return tuple(_pretend(x, i, query, backbone.tokens) for i, query in enumerate(queries))
 
+    labels = torch.zeros(1, dtype=torch.int64)
+    for step in dry_steps(method, x, labels, backbone):
+        run_guide(method, step, answer)
+
+
+def dry_steps(method: Guidance, x: Tensor, labels: Tensor, backbone: Backbone) -> Sequence[Step]:
+    """Ten steps from noise to data, each at the same latents and with a fresh state."""
     times = torch.linspace(1, 0, 11).tolist()
-    for index, (t, t_next) in enumerate(zip(times[:-1], times[1:], strict=True)):
-        run_guide(method, Step(x, t, t_next, index, 10, 0, KeyedRandom(0, [0], index), method.init()), answer)
+    facts = (labels, backbone.num_classes, backbone.depth)
+    return [
+        Step(x, t, t_next, i, 10, 0, KeyedRandom(0, range(len(x)), i), method.init(), t, *facts)
+        for i, (t, t_next) in enumerate(pairwise(times))
+    ]
+
+
+def _pretend(x: Tensor, place: int, query: Query, tokens: int) -> Tensor:
+    if query.attention is not None:
+        return torch.full((len(x), 1, tokens, tokens), 1 / tokens, dtype=x.dtype)
+    return x * (0.5 + 0.1 * place)
 
 
 def _check_query(method: Guidance, query: Query, net: Backbone | None) -> None:
@@ -171,6 +237,7 @@ def _check_query(method: Guidance, query: Query, net: Backbone | None) -> None:
         if isinstance(query.label, str) and query.label == "null" and not net.null_label:
             raise UserError(f"{type(net).__name__} was trained without dropped labels, so it has no null label")
         tap = net.internal_head() if query.tap == "internal" else query.tap
-        net.check(() if tap is None else (tap,), query.edits)
+        maps = () if query.attention is None else (query.attention,)
+        net.check(() if tap is None else (tap,), query.edits, maps)
     except UserError as error:
         raise UserError(f"method {method.name!r} cannot run here: {error}") from error

@@ -77,7 +77,7 @@ def evaluate(
         UserError: images, reference or weights that cannot be used, or a metric that cannot be computed from them.
     """
     started = time.perf_counter()
-    rows = [METRICS.create(name, **(parameters or {}).get(name, {})) for name in metrics or DEFAULT]
+    rows = _create(metrics or DEFAULT, parameters or {})
     needs = _union(row.needs for row in rows)
     sources = [Hashed(_open(s)) for s in ([samples] if isinstance(samples, (str, Path, ImageSource)) else samples)]
     extractors = extractors_for(needs, weights, pick_device(device))
@@ -103,6 +103,13 @@ def evaluate(
         samples=[_describe(source) for source in sources],
         seconds=time.perf_counter() - started,
     )
+
+
+def _create(names: Sequence[str], parameters: Mapping[str, Mapping[str, Any]]) -> list[Metric]:
+    for name in parameters:
+        if name not in names:
+            raise UserError(f"parameters are given for {name!r}, which is not among the metrics: {', '.join(names)}")
+    return [METRICS.create(name, **parameters.get(name, {})) for name in names]
 
 
 def _open(samples: str | Path | ImageSource) -> ImageSource:

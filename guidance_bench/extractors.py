@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from .errors import UserError, did_you_mean
 from .images import Pixels
@@ -62,7 +63,7 @@ class InceptionExtractor(Extractor):
     @torch.inference_mode()
     def __call__(self, images: Pixels) -> dict[str, Features]:
         """One pass of the network."""
-        result = self.network(torch.from_numpy(images))
+        result = self.network(as_tensor(images))
         named = {"features": result.pool3, "spatial": result.spatial, "logits": result.logits}
         return {name: tensor.cpu().numpy() for name, tensor in named.items() if tensor is not None}
 
@@ -97,6 +98,11 @@ class CleanExtractor(Extractor):
     def identity(self) -> dict[str, Any]:
         """Hash of the weights, and the resize."""
         return {"weights_sha256": self.network.weights_sha256, "resize": f"clean-fid bicubic antialiased to {SIZE}"}
+
+
+def as_tensor(images: Pixels) -> Tensor:
+    """A tensor of ``images``, copied only where the array is read-only or not contiguous."""
+    return torch.from_numpy(np.require(images, requirements=["C", "W"]))
 
 
 def _inception(weights: str | Path | None, device: torch.device) -> Extractor:

@@ -116,7 +116,7 @@ def save(figure: Canvas, stem: Path, title: str, grid: bool = False) -> Figure:
     engine = figure.get_layout_engine()
     if engine:  # once for both files
         engine.execute(figure)
-        figure.set_layout_engine("none")
+        figure.set_layout_engine(None)
     written = Figure(title, stem.with_name(f"{stem.name}.png"), stem.with_name(f"{stem.name}.svg"), grid)
     for path, metadata in ((written.png, {}), (written.svg, {"Date": None})):
         with atomic(path) as temporary:
@@ -158,8 +158,3 @@ def mark_hidden(axes: Axes, x: Sequence[float], y: Sequence[float], ceiling: flo
     """An arrow at the upper edge for each point above the axis."""
     for place in (a for a, b in zip(x, y, strict=True) if b > ceiling):
         axes.plot(place, 0.95, marker=ARROW, color=colour, markersize=9, transform=axes.get_xaxis_transform(), zorder=5)
-
-
-def short(name: str) -> str:
-    """A method's name as a figure has room for it."""
-    return name if len(name) <= 22 else f"{name[:21]}..."

@@ -8,23 +8,32 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from accelerate import PartialState
 from numpy.typing import NDArray
 from torch import Tensor
 
 from .backbone import Backbone
 from .driver import Ledger
+from .errors import UserError
+from .files import sweep
 from .guidance import Guidance
+from .launch import agree, gather, share
 from .noise import initial_noise, label_sequence
-from .progress import bar
+from .progress import bar, warn
 from .sampler import sample
 from .shards import SampleStore, Shard
 from .solvers import Solver
 
+#: Words of allocators (CUDA's, cuBLAS's, the CPU's) that are out of memory without raising torch.OutOfMemoryError.
+NO_MEMORY = ("out of memory", "not enough memory", "can't allocate memory", "alloc_failed")
+
 
 @dataclass(frozen=True)
 class Job:
-    """What to sample: networks, method, solver, and the protocol of labels and seeds."""
+    """What to sample: networks, method, solver, and the protocol of labels and seeds.
+
+    ``batch`` is the largest number of samples in one forward pass; None: a whole block. It changes nothing but rounding
+    (latents by less than 1e-5; an adaptive solver by its tolerance).
+    """
 
     main: Backbone
     weak: Backbone | None
@@ -35,53 +44,99 @@ class Job:
     samples: int
     seed: int
     decode: Callable[[Tensor], NDArray[np.uint8]]
+    batch: int | None = None
 
 
 def generate(job: Job, store: SampleStore, title: str) -> None:
-    """Fill the store. Each process takes whole blocks, so the samples do not depend on how many processes there are."""
-    state = PartialState()
-    missing = store.missing()[state.process_index :: state.num_processes]
-    labels = label_sequence(job.labels, job.samples, job.num_classes, job.seed)
-    total = sum(stop - start for start, stop in missing)
-    with bar(total, title, "image") as progress:
-        for start, stop in missing:
-            store.write(_block(job, start, stop, labels[start:stop]))
+    """Fill the store. Each process takes whole blocks, so the samples do not depend on how many processes there are.
+
+    Returns on every process once all shards are there.
+
+    Raises:
+        UserError: a shard cannot be written, or one sample does not fit into memory.
+    """
+    agree(lambda: sweep(store.folder))
+    blocks = share(sorted(gather(store.missing(share(store.blocks)))))
+    maker = BlockMaker(job)
+    with bar(sum(stop - start for start, stop in blocks), title, "image") as progress:
+        for start, stop in blocks:
+            store.write(maker.make(start, stop))
             progress.update(stop - start)
-    state.wait_for_everyone()
+    gather([])
 
 
-def _block(job: Job, start: int, stop: int, labels: Tensor) -> Shard:
-    started = time.perf_counter()
-    ledger = Ledger()
-    noise = initial_noise(job.seed, range(start, stop), job.main.shape)
-    latents = sample(
-        job.main,
-        job.method,
-        job.solver,
-        labels=labels,
-        noise=noise,
-        weak=job.weak,
-        seed=job.seed,
-        indices=range(start, stop),
-        ledger=ledger,
-    )
-    images = job.decode(latents)
-    if job.main.device.type == "cuda":
-        torch.cuda.synchronize()
-    cost = {
-        "forwards": float(ledger.forwards),
-        "main": ledger.main,
-        "weak": ledger.weak,
-        "nfe": ledger.nfe,
-        "seconds": time.perf_counter() - started,
-    }
-    return Shard(start, stop, images, labels.numpy(), cost)
+class BlockMaker:
+    """Makes blocks of samples; where memory runs out it halves the batch, says so, and keeps it halved."""
+
+    def __init__(self, job: Job) -> None:
+        self.job = job
+        self.batch = job.batch
+        self._labels = label_sequence(job.labels, job.samples, job.num_classes, job.seed)
+
+    def make(self, start: int, stop: int) -> Shard:
+        """Samples ``start`` to ``stop - 1``."""
+        while True:
+            size = min(self.batch or stop - start, stop - start)
+            try:
+                return self._make(start, stop, size)
+            except (RuntimeError, MemoryError) as error:
+                if not _out_of_memory(error):
+                    raise
+            self._halve(size)  # outside the handler, whose traceback keeps the tensors alive
+
+    def _halve(self, size: int) -> None:
+        if size == 1:
+            raise UserError(f"one sample does not fit into the memory of {str(self.job.main.device)!r}")
+        self.batch = size // 2
+        warn(f"{size} samples at a time do not fit into memory; going on with {self.batch}")
+        if self.job.main.device.type == "cuda":
+            torch.cuda.empty_cache()
+
+    def _make(self, start: int, stop: int, size: int) -> Shard:
+        started = time.perf_counter()
+        images, ledgers = zip(
+            *(self._part(first, min(first + size, stop)) for first in range(start, stop, size)), strict=True
+        )
+        weights = [len(pixels) / (stop - start) for pixels in images]
+        cost = {
+            key: sum(w * getattr(ledger, key) for w, ledger in zip(weights, ledgers, strict=True))
+            for key in ("main", "weak", "nfe")
+        }
+        cost["forwards"] = float(sum(ledger.forwards for ledger in ledgers))
+        cost |= {"seconds": time.perf_counter() - started, "batch": float(size)}
+        return Shard(start, stop, np.concatenate(images), self._labels[start:stop].numpy(), cost)
+
+    def _part(self, start: int, stop: int) -> tuple[NDArray[np.uint8], Ledger]:
+        job, ledger = self.job, Ledger()
+        latents = sample(
+            job.main,
+            job.method,
+            job.solver,
+            labels=self._labels[start:stop],
+            noise=initial_noise(job.seed, range(start, stop), job.main.shape),
+            weak=job.weak,
+            seed=job.seed,
+            indices=range(start, stop),
+            ledger=ledger,
+        )
+        images = job.decode(latents)
+        if job.main.device.type == "cuda":
+            torch.cuda.synchronize()
+        return images, ledger
 
 
-def total_cost(store: SampleStore) -> dict[str, float]:
-    """The run's cost, from its shards: evaluations for each sample, forward passes for each block, seconds of all blocks."""
-    costs = [(shard.stop - shard.start, shard.cost) for shard in store]
-    count = sum(n for n, _ in costs)
-    mean = {key: sum(n * cost[key] for n, cost in costs) / count for key in ("main", "weak", "nfe", "forwards")}
-    seconds = sum(cost["seconds"] for _, cost in costs)
+def _out_of_memory(error: BaseException) -> bool:
+    if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
+        return True
+    return any(words in str(error).lower() for words in NO_MEMORY)
+
+
+def total_cost(parts: list[tuple[int, dict[str, float]]]) -> dict[str, float]:
+    """The run's cost, from its shards' sizes and costs.
+
+    Evaluations are for each sample, forward passes for each block, seconds those of all blocks on all processes.
+    """
+    count = sum(n for n, _ in parts)
+    mean = {key: sum(n * cost[key] for n, cost in parts) / count for key in ("main", "weak", "nfe", "forwards")}
+    seconds = sum(cost["seconds"] for _, cost in parts)
     return {**mean, "seconds": seconds, "images_per_second": count / seconds}

@@ -6,6 +6,7 @@ forward pass and what it all costs is the driver's business (:mod:`guidance_benc
 
 from __future__ import annotations
 
+import inspect
 from abc import abstractmethod
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass, replace
@@ -14,7 +15,8 @@ from typing import Any, ClassVar, Literal
 from torch import Tensor
 
 from .backbone import Edit
-from .interpolant import Space
+from .errors import UserError
+from .interpolant import Space, from_velocity, to_velocity
 from .noise import KeyedRandom
 from .parameters import Configurable
 from .registry import Registry
@@ -34,6 +36,8 @@ class Query:
         edits: changes to the forward pass.
         x: other latents (N, C, H, W) instead of the step's.
         t: another time instead of the step's.
+        only: samples to evaluate, (N,) bool; the others cost nothing and are answered with NaN. None: all.
+        attention: k asks for the attention map of block k, (N, heads, T, T), instead of a velocity.
     """
 
     label: Literal["class", "null"] | Tensor = "class"
@@ -42,6 +46,8 @@ class Query:
     edits: tuple[Edit, ...] = ()
     x: Tensor | None = None
     t: float | None = None
+    only: Tensor | None = None
+    attention: int | None = None
 
     def null(self) -> Query:
         """The same without a class."""
@@ -63,6 +69,14 @@ class Query:
         """The same with a changed forward pass."""
         return replace(self, edits=self.edits + edits)
 
+    def where(self, chosen: Tensor) -> Query:
+        """The same for some samples alone, (N,) bool."""
+        return replace(self, only=chosen)
+
+    def attention_map(self, layer: int) -> Query:
+        """The attention map (N, heads, T, T) of a block in the same forward pass."""
+        return replace(self, attention=layer)
+
     def at(self, x: Tensor | None = None, t: float | None = None) -> Query:
         """The same at other latents or another time."""
         return replace(self, x=self.x if x is None else x, t=self.t if t is None else t)
@@ -81,6 +95,10 @@ class Step:
         stage: 0 for the first evaluation of a step, 1 for Heun's second.
         random: draws keyed by (seed, sample, step).
         state: the method's running values; a copy, kept from stage 0 of an accepted step.
+        t_start: the time at which this step began; it differs from ``t`` in stage 1.
+        labels: classes of the batch, (N,) int.
+        num_classes: number of classes.
+        depth: blocks of the main network.
     """
 
     x: Tensor
@@ -91,6 +109,10 @@ class Step:
     stage: int
     random: KeyedRandom
     state: dict[str, Any]
+    t_start: float
+    labels: Tensor
+    num_classes: int
+    depth: int
 
 
 class Guidance(Configurable):
@@ -100,18 +122,27 @@ class Guidance(Configurable):
         space: "any" where the update is affine with weights that sum to one (the same answer in v, x0 and eps);
             else the space in which :meth:`guide` receives and returns: the engine converts.
         fixed_grid: the method needs the solver's steps (``t_next``, ``index``, state), so no adaptive solver.
+        neutral: parameters with which it gives the plain conditional velocity; for a check, and for readers.
         summary: the idea in one line.
         paper: source, "Title, arXiv number".
     """
 
     space: ClassVar[Literal["any"] | Space] = "any"
     fixed_grid: ClassVar[bool] = False
+    neutral: ClassVar[Mapping[str, Any]] = {}
     summary: ClassVar[str] = ""
     paper: ClassVar[str] = ""
 
     @abstractmethod
     def guide(self, step: Step, query: Query) -> Guide:
         """Yield queries (one, or a tuple for one batched round), receive their velocities, return the guided one."""
+
+    def evaluations(self, depth: int) -> tuple[float, float] | None:
+        """Fewest and most evaluations of the main network in a solver stage, for ``depth`` blocks; None: not declared.
+
+        The ledger counts; this is the promise that it is compared with.
+        """
+        return None
 
     def init(self) -> dict[str, Any]:
         """The state before the first step of a batch."""
@@ -157,6 +188,59 @@ def as_tuple(request: Query | tuple[Query, ...]) -> tuple[Query, ...]:
     return (request,) if isinstance(request, Query) else tuple(request)
 
 
+def in_velocity(method: Guidance, step: Step, query: Query) -> Guide:
+    """A method's generator with velocities outside and the method's own space inside.
+
+    For guidance inside guidance: ``yield from in_velocity(inner, step, query)`` serves a method of any space.
+
+    Raises:
+        UserError: ``guide`` is no generator.
+    """
+    guide = method.guide(step, query)
+    if not inspect.isgenerator(guide):
+        raise UserError(f"method {method.name!r}: guide() must be a generator: it asks with `yield query`")
+    if method.space in ("any", "v"):
+        return (yield from guide)
+    return (yield from _converted(method.space, guide, step))
+
+
+def _converted(space: Space, guide: Guide, step: Step) -> Guide:
+    reply: Any = None
+    while True:
+        try:
+            request = guide.send(reply)
+        except StopIteration as stop:
+            return to_velocity(space, step.x, held(space, step.t), stop.value)
+        queries = as_tuple(request)
+        velocities = yield queries
+        values = tuple(_in_space(space, step, q, v) for q, v in zip(queries, velocities, strict=True))
+        reply = values if isinstance(request, tuple) else values[0]
+
+
+def _in_space(space: Space, step: Step, query: Query, velocity: Tensor) -> Tensor:
+    if query.attention is not None:
+        return velocity
+    x = step.x if query.x is None else query.x
+    return from_velocity(space, x, held(space, step.t if query.t is None else query.t), velocity)
+
+
+def held(space: Space, t: float) -> float:
+    """The time at which velocities are converted: where a space holds no velocity, its limit is taken.
+
+    All noise predictions are x at t = 1 and all data predictions are x at t = 0. The conversions stop 0.001 short of
+    that, and since both directions do, a method gets what it would get in the limit.
+    """
+    return min(t, 1 - 1e-3) if space == "eps" else max(t, 1e-3) if space == "x0" else t
+
+
+def middle_blocks(depth: int, layers: tuple[int, ...] | None = None) -> tuple[int, ...]:
+    """The blocks that a method names; none named: the middle third of ``depth`` blocks, at least one."""
+    if layers is not None:
+        return layers
+    first = depth // 3 + 1
+    return tuple(range(first, max(first, 2 * depth // 3) + 1))
+
+
 def extrapolate(weak: Tensor, strong: Tensor, scale: float, channels: int | None = None) -> Tensor:
     """weak + scale (strong - weak) on the first ``channels`` channels (None: all); the rest stays ``strong``."""
     if channels is None:
@@ -164,3 +248,8 @@ def extrapolate(weak: Tensor, strong: Tensor, scale: float, channels: int | None
     guided = strong.clone()
     guided[:, :channels] = weak[:, :channels] + scale * (strong[:, :channels] - weak[:, :channels])
     return guided
+
+
+def per_sample_dot(a: Tensor, b: Tensor) -> Tensor:
+    """Inner products of two batches (N, C, H, W), sample by sample, (N, 1, 1, 1)."""
+    return (a * b).sum(dim=(1, 2, 3), keepdim=True)

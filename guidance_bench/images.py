@@ -6,15 +6,13 @@ Everything is read in order and in batches, so that memory does not grow with th
 from __future__ import annotations
 
 import os
-import zipfile
-import zlib
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,8 +20,10 @@ from PIL import Image, UnidentifiedImageError
 
 from .errors import UserError
 from .metrics.arrays import slices
+from .npz import ArrayStream, npz_keys
 
 Pixels = NDArray[np.uint8]
+ADM_KEY = "arr_0"
 SUFFIXES = (".png", ".jpg", ".jpeg")
 MODES = ("1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "YCbCr")  # eight bits a channel at most
 
@@ -101,23 +101,18 @@ class NpzImages(ImageSource):
 
     def __init__(self, file: Path) -> None:
         self.title = str(file)
-        self._file = file
-        with open_npz(file) as archive, _member(archive, self.title) as stream:
-            self._shape = _header(stream, self.title)
+        keys = npz_keys(file)
+        if ADM_KEY not in keys:
+            raise UserError(f"{self.title!r} holds no images: it has {', '.join(keys) or 'nothing'} but no {ADM_KEY!r}")
+        self._stream = ArrayStream.open(file, ADM_KEY)
+        check_images(self._stream.shape, self._stream.dtype, self.title)
 
     def __len__(self) -> int:
-        return self._shape[0]
+        return self._stream.shape[0]
 
     def batches(self, size: int) -> Iterator[Pixels]:
         """Consecutive images of the stream."""
-        bytes_each = int(np.prod(self._shape[1:]))
-        with open_npz(self._file) as archive, _member(archive, self.title) as stream:
-            _header(stream, self.title)
-            for part in slices(len(self), size):
-                count = part.stop - part.start
-                yield np.frombuffer(_read(stream, count * bytes_each, self.title), np.uint8).reshape(
-                    count, *self._shape[1:]
-                )
+        return self._stream.rows(size)
 
 
 class StoreImages(ImageSource):
@@ -202,47 +197,6 @@ def _decode(file: Path) -> Pixels:
 
 def _size(pixels: Pixels) -> str:
     return f"{pixels.shape[0]} x {pixels.shape[1]}"
-
-
-# -- .npz
-
-
-def open_npz(file: Path) -> zipfile.ZipFile:
-    """The archive behind a .npz file; :class:`UserError` where it is missing, truncated or something else."""
-    try:
-        return zipfile.ZipFile(file)
-    except (OSError, zipfile.BadZipFile) as error:
-        raise UserError(f"{str(file)!r} is no .npz file, or a truncated one: {error}") from error
-
-
-def _member(archive: zipfile.ZipFile, title: str) -> IO[bytes]:
-    names = [name.removesuffix(".npy") for name in archive.namelist()]
-    if "arr_0" not in names:
-        raise UserError(f"{title!r} holds no images: it has {', '.join(names) or 'nothing'} but no 'arr_0'")
-    return archive.open("arr_0.npy")
-
-
-def _header(stream: IO[bytes], title: str) -> tuple[int, ...]:
-    try:
-        version = np.lib.format.read_magic(stream)
-        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        shape, fortran, dtype = read(stream)
-    except (ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise UserError(f"{title!r}: 'arr_0' is damaged: {error}") from error
-    check_images(shape, dtype, title)
-    if fortran:
-        raise UserError(f"{title!r}: 'arr_0' is in Fortran order; save a C-ordered array")
-    return tuple(shape)
-
-
-def _read(stream: IO[bytes], count: int, title: str) -> bytes:
-    try:
-        content = stream.read(count)
-    except (EOFError, zipfile.BadZipFile, zlib.error, OSError, ValueError) as error:
-        raise UserError(f"{title!r} is damaged: {error}") from error
-    if len(content) != count:
-        raise UserError(f"{title!r} is truncated: 'arr_0' ends early")
-    return content
 
 
 # -- shards

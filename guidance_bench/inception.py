@@ -91,12 +91,13 @@ def load_inception(path: str | Path | None = None, device: torch.device | str = 
     Raises:
         UserError: no weights, or a file that is not theirs.
     """
-    trunk = _trunk()
+    with torch.device("meta"):  # every number comes from the file
+        trunk = build_trunk()
     names = [name.removesuffix(".conv") for name, m in trunk.named_modules() if isinstance(m, nn.Conv2d)]
     return Inception(read_weights(find_weights(path), names), trunk).to(device)
 
 
-def _trunk() -> nn.Sequential:
+def build_trunk() -> nn.Sequential:
     """The network before the classifier, untrained."""
     from torch_fidelity import feature_extractor_inceptionv3 as layers
 
@@ -128,7 +129,7 @@ def _trunk() -> nn.Sequential:
 def _load(network: Inception, weights: InceptionWeights) -> None:
     trunk = {name: tensor for name, tensor in weights.tensors.items() if not name.startswith("fc.")}
     try:
-        network.trunk.load_state_dict(trunk)
+        network.trunk.load_state_dict(trunk, assign=True)
         if network.has_logits:
             network.fc.load_state_dict({"weight": weights.tensors["fc.weight"]})
     except RuntimeError as error:

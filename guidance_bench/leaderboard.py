@@ -138,4 +138,4 @@ def _csv(found: Sequence[Table]) -> str:
     import pandas as pd
 
     frames = [table.settings.assign(best=table.settings.index.isin(table.best.index)) for table in found]
-    return csv(pd.concat(frames, ignore_index=True))
+    return csv(pd.concat(frames, ignore_index=True).drop(columns="networks"))

@@ -8,7 +8,9 @@ number of processes, or on what was drawn before.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cache
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,11 +23,15 @@ LABEL_POLICIES = ("random", "balanced")
 
 def generator(seed: int, purpose: str, index: int = 0, step: int = 0) -> np.random.Generator:
     """The generator of one sample's draws for one purpose at one step."""
-    tag = int.from_bytes(hashlib.sha256(purpose.encode()).digest()[:8], "little")
-    key = np.array([seed, tag], dtype=np.uint64)
+    key = np.array([seed, _tag(purpose)], dtype=np.uint64)
     # The two low words of the counter advance with the draws: 2^128 of them, so neighbouring keys never overlap.
     counter = np.array([0, 0, step, index], dtype=np.uint64)
     return np.random.Generator(np.random.Philox(key=key, counter=counter))
+
+
+@cache
+def _tag(purpose: str) -> int:
+    return int.from_bytes(hashlib.sha256(purpose.encode()).digest()[:8], "little")
 
 
 class KeyedRandom:
@@ -39,6 +45,15 @@ class KeyedRandom:
     def at(self, step: int) -> KeyedRandom:
         """The same samples at another solver step."""
         return KeyedRandom(self.seed, self.indices, step)
+
+    def subset(self, chosen: Tensor) -> KeyedRandom:
+        """Some of the samples, (N,) bool; their draws stay what they are."""
+        kept = [index for index, keep in zip(self.indices, chosen.tolist(), strict=True) if keep]
+        return KeyedRandom(self.seed, kept, self.step)
+
+    def shared(self, purpose: str) -> np.random.Generator:
+        """A generator that is the same for all samples of a run at this step: for draws that shape a whole batch."""
+        return generator(self.seed, f"shared {purpose}", 0, self.step)
 
     def normal(self, purpose: str, shape: Sequence[int]) -> Tensor:
         """Standard normal draws (N, *shape), float64."""
@@ -56,7 +71,7 @@ class KeyedRandom:
         """One permutation of ``range(length)`` for each sample, (N, length) int64."""
         return self._stack(purpose, lambda g: g.permutation(length))
 
-    def _stack(self, purpose: str, draw) -> Tensor:  # type: ignore[no-untyped-def]
+    def _stack(self, purpose: str, draw: Callable[[np.random.Generator], Any]) -> Tensor:
         rows = [draw(generator(self.seed, purpose, index, self.step)) for index in self.indices]
         return torch.from_numpy(np.stack(rows))
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .captions import protocol_facts
-from .sheets import Sheet, best_sheet, settings_sheet
+from .sheets import best_sheet, seeds_field, settings_sheet
 from .spec import canonical, protocol_of
 from .writers import rows_of, spaces
 
@@ -43,13 +43,12 @@ def render(found: Sequence[Table], figures: Sequence[Sequence[Figure]], records:
 def _board(table: Table, figures: Sequence[Figure], records: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     """What the template shows of one protocol."""
     own = [records[run_id] for ids in table.settings["run_ids"] for run_id in ids]
-    best: Sheet = best_sheet(table.best, table.metrics)
     return {
         "title": table.benchmark,
         "protocol": table.protocol,
-        "facts": protocol_facts(table.settings),
+        "facts": {name: value for name, value in protocol_facts(table.settings).items() if name != "Benchmark"},
         "note": table.note,
-        "best": best,
+        "best": [*best_sheet(table.best, table.metrics), seeds_field(table.best)],
         "settings": settings_sheet(table.settings, table.metrics),
         "plots": [_picture(figure) for figure in figures if not figure.grid],
         "grids": [_picture(figure) for figure in figures if figure.grid],

@@ -59,7 +59,7 @@ class Parameter:
 def fields_of(cls: type) -> list[Parameter]:
     """The parameters of a dataclass, with type annotations resolved."""
     hints = typing.get_type_hints(cls)
-    return [_parameter(f, hints[f.name]) for f in dataclasses.fields(cls) if f.init]  # type: ignore[arg-type]
+    return [_parameter(f, hints[f.name]) for f in dataclasses.fields(cls) if f.init]
 
 
 def _parameter(field: dataclasses.Field[Any], hint: Any) -> Parameter:

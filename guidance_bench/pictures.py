@@ -16,13 +16,14 @@ from .shards import SampleStore, Shard
 COLUMNS = 10
 ROWS = 4
 CELL = 48  # pixels that a small image is enlarged to
+LINE = 25  # pixels that a line of the title is high
 
 #: uint8 (N, H, W, C).
 Images = NDArray[np.uint8]
 
 
 class StoredSamples(Mapping[str, Images]):
-    """The first samples of each run that has a sample store, read when asked for.
+    """The first samples of each run that has a sound sample store, read when asked for.
 
     Where there are no more than ``COLUMNS`` classes, the columns of the grid are the classes. The choice hangs on the
     labels alone, which all methods share for a seed, so each place of the grid is the same noise for every method.
@@ -39,16 +40,16 @@ class StoredSamples(Mapping[str, Images]):
             for run_id, spec in specs.items()
             if (folder / run_id / "samples").is_dir()
         }
+        self._chosen: dict[str, Images] = {}
 
     def __getitem__(self, run_id: str) -> Images:
-        store = self._stores[run_id]
-        shard = store.read(*store.blocks[0])
-        if shard is None:
-            raise KeyError(run_id)
-        return _choose(shard)
-
-    def __contains__(self, run_id: object) -> bool:
-        return run_id in self._stores
+        if run_id not in self._chosen:
+            store = self._stores[run_id]
+            shard = store.read(*store.blocks[0])
+            if shard is None:
+                raise KeyError(run_id)
+            self._chosen[run_id] = _choose(shard)
+        return self._chosen[run_id]
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._stores)
@@ -78,15 +79,15 @@ def sample_grid(images: Images, stem: Path, columns: int = COLUMNS, title: str =
     pixels = tile(images, columns)
     height, width = pixels.shape[:2]
     lines = title.count("\n") + 1 if title else 0
-    band = 0.2 * lines + 0.06
+    band = LINE * lines + 9
     with style():
-        figure = canvas(width / DPI, height / DPI + band)
-        figure.set_layout_engine("none")
-        share = band / (height / DPI + band)
-        axes = figure.add_axes((0, 0, 1, 1 - share))
+        # A hundredth of a pixel more, for sizes are cut to whole pixels: the images must fall on pixels exactly.
+        figure = canvas((width + 0.01) / DPI, (height + band + 0.01) / DPI)
+        figure.set_layout_engine(None)
+        axes = figure.add_axes((0, 0, 1, height / (height + band)))
         axes.imshow(pixels, cmap="gray", vmin=0, vmax=255, interpolation="none", aspect="auto")
         axes.set_axis_off()
-        figure.text(0.01, 1 - 0.3 * share / max(lines, 1), title, va="top", fontsize=8)
+        figure.text(4 / width, 1 - 6 / (height + band), title, va="top", fontsize=8)
         return save(figure, stem, title.replace("\n", ": "), grid=True)
 
 

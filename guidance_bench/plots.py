@@ -10,10 +10,10 @@ import numpy as np
 
 from .aggregation import pareto
 from .columns import Column, format_means
-from .figure_style import INK, Figure, canvas, ceiling, looks, mark_hidden, save, scale_axis, short, style
+from .figure_style import INK, Figure, canvas, ceiling, looks, mark_hidden, save, scale_axis, style
 from .pictures import Images, sample_grid
 from .scale_plot import scale_figure
-from .settings import swept_parameter
+from .settings import short, swept_parameter
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["cost_figure", "precision_recall_figure", "sample_grid", "scale_figure", "write_figures"]
 
-SIZE = (6.4, 3.9)  # inches
+SIZE = (5.6, 3.5)  # inches
 
 
 def write_figures(
@@ -47,6 +47,8 @@ def write_figures(
 
 
 def _drawings(table: Table) -> Iterator[tuple[str, str, Canvas | None]]:
+    if len(table.settings) < 2:
+        return
     label = table.primary.label
     yield "scale", f"{label} against each method's scale", scale_figure(table)
     yield "precision_recall", "Precision against recall", precision_recall_figure(table)
@@ -68,7 +70,9 @@ def precision_recall_figure(table: Table) -> Canvas | None:
         x, y = rows[recall.name], rows[precision.name]
         axes.plot(x, y, color=look.colour, linewidth=1, alpha=0.6, zorder=2)
         axes.scatter(x, y, s=_growing(len(rows), method), color=look.colour, marker=look.marker, zorder=3, linewidths=0)
-        axes.errorbar(x, y, rows[f"{precision.name}.sd"], rows[f"{recall.name}.sd"], "none", look.colour, alpha=0.3)
+        axes.errorbar(
+            x, y, rows[f"{precision.name}.sd"], rows[f"{recall.name}.sd"], fmt="none", ecolor=look.colour, alpha=0.3
+        )
     axes.scatter(
         table.best[recall.name], table.best[precision.name], s=130, facecolors="none", edgecolors=INK, zorder=4
     )

@@ -9,8 +9,6 @@ recall need no images, and ``provenance``, a JSON text.
 from __future__ import annotations
 
 import json
-import zipfile
-import zlib
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -24,10 +22,10 @@ from .errors import UserError
 from .feature_set import FeatureSet
 from .features import Hashed
 from .files import atomic, sha256_of
-from .images import ImageSource, NpzImages, open_images, open_npz
+from .images import ADM_KEY, ImageSource, NpzImages, open_images
+from .npz import npz_keys, read_npz
 
 SUFFIXES = {"features": "", "spatial": "_s"}  # of ADM's keys; other features have their own name
-IMAGES = "arr_0"
 KEPT = 10_000  # features that a file of our own keeps for precision and recall, as many as ADM's arr_0 has images
 
 #: Makes the named features of images.
@@ -59,7 +57,7 @@ def load_reference(path: str | Path, names: Collection[str], extract: Extract) -
         UserError: nothing usable there.
     """
     file = Path(path).expanduser()
-    if file.suffix == ".npz" and file.is_file() and "mu" in _keys(file):
+    if file.suffix == ".npz" and file.is_file() and "mu" in npz_keys(file):
         return _statistics_file(file, extract)
     source = Hashed(open_images(file))
     features = extract(source, names)
@@ -93,17 +91,17 @@ def save_reference(path: str | Path, features: FeatureSet, provenance: Mapping[s
 
 
 def _statistics_file(file: Path, extract: Extract) -> Reference:
-    keys = _keys(file)
-    contents = {key: _read(file, key) for key in keys if key != IMAGES}
-    provenance = json.loads(str(contents["provenance"])) if "provenance" in keys else {}
+    keys = npz_keys(file)
+    contents = {key: read_npz(file, key) for key in keys if key not in (ADM_KEY, "provenance")}
+    provenance = _provenance(file) if "provenance" in keys else {}
     features = FeatureSet(
         {"features": contents["features"]} if "features" in keys else {},
         _statistics(file, contents),
-        later={"features": _features_of_images(file, extract)} if IMAGES in keys else {},
+        later={"features": _features_of_images(file, extract)} if ADM_KEY in keys else {},
         space=provenance.get("space", "inception"),
         title=repr(str(file)),
         lacks={
-            "features": f"it holds no images ({IMAGES}) to compute them from",
+            "features": f"it holds no images ({ADM_KEY}) to compute them from",
             "spatial": "it holds no mu_s and sigma_s",
         },
     )
@@ -132,15 +130,11 @@ def _features_of_images(file: Path, extract: Extract) -> Callable[[], NDArray[An
     return make
 
 
-def _keys(file: Path) -> list[str]:
-    with open_npz(file) as archive:
-        return sorted(name.removesuffix(".npy") for name in archive.namelist())
-
-
-def _read(file: Path, key: str) -> NDArray[Any]:
+def _provenance(file: Path) -> dict[str, Any]:
     try:
-        with np.load(file, allow_pickle=False) as contents:
-            array: NDArray[Any] = contents[key]
-            return array
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise UserError(f"{str(file)!r}: {key!r} cannot be read: {error}") from error
+        content = json.loads(str(read_npz(file, "provenance")))
+    except json.JSONDecodeError:
+        content = None
+    if not isinstance(content, dict):
+        raise UserError(f"{str(file)!r}: 'provenance' is no JSON object")
+    return content

@@ -106,12 +106,12 @@ class Registry(Generic[T]):
         """Class decorator: make the class a dataclass and enter it under ``name``."""
 
         def decorate(cls: C) -> C:
-            base = self._base()
+            base: type = self._base()
             if not issubclass(cls, base):
                 raise UserError(f"{self.kind} {name!r}: {cls.__name__} does not derive from {base.__name__}")
             if "__dataclass_params__" not in vars(cls):
-                cls = dataclasses.dataclass(cls)
-            cls.name = name
+                dataclasses.dataclass(cls)  # in place
+            cls.name = name  # type: ignore[attr-defined]
             try:
                 fields_of(cls)
             except Exception as error:
@@ -160,7 +160,7 @@ class Registry(Generic[T]):
         previous, self._source = self._source, source
         try:
             spec.loader.exec_module(module)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             reason = str(error) if isinstance(error, UserError) else _one_line(error)
             raise UserError(f"{self.kind} file {str(file)!r} cannot be loaded: {reason}") from error
         finally:

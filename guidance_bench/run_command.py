@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
+from urllib.parse import quote, unquote
 
 import hydra
 import torch
-from accelerate import PartialState
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import ChoiceSweep, Override
 from hydra.errors import HydraException
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from .benchmark import Benchmark, Setting, select
-from .config import GROUPS, RunConfig, build, register_configs
+from .benchmark import BENCHMARKS, Benchmark, Setting, select
+from .config import GROUPS, HIDDEN, RunConfig, build, register_configs
 from .environment import pick_device
 from .errors import UserError, did_you_mean
 from .guidance import METHODS
+from .launch import begin, is_first
 from .progress import say
 from .runner import Runner
 from .workspace import Workspace
@@ -29,6 +32,8 @@ from .workspace import Workspace
 _records: list[dict[str, Any]] = []
 #: The user's mistake that stopped the jobs: Hydra would print more than one line about it.
 _mistakes: list[UserError] = []
+#: The process that reads the two lists above; a launcher's workers (submitit's) answer through Hydra instead.
+_home: int | None = None
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -42,11 +47,15 @@ def run(arguments: Sequence[str]) -> int:
     flags = [a for a in arguments if a.startswith("-")]
     overrides = [a for a in arguments if not a.startswith("-")]
     _check_flags(flags)
-    overrides = [_load_plugin(override) for override in overrides]
-    register_configs()
+    plugins: list[str] = []
+    overrides = [_load_plugin(override, plugins) for override in overrides]
+    register_configs([quote(p) for p in plugins], quote(shlex.join(["guidance-bench", "run", *arguments])))
     _check_overrides(overrides)
     multirun = "-m" in flags or "--multirun" in flags
     os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come to us as they are
+    global _home
+    _home = os.getpid()
+    _records.clear()
     saved, sys.argv = sys.argv, ["guidance-bench run", *overrides, *(["--multirun"] if multirun else [])]
     try:
         hydra.main(version_base="1.3", config_path=None, config_name="run")(job)()
@@ -56,8 +65,8 @@ def run(arguments: Sequence[str]) -> int:
         sys.argv = saved
     if _mistakes:
         raise _mistakes.pop()
-    if multirun and PartialState().is_main_process:
-        _show_sweep()
+    if multirun:
+        _show_sweep(overrides)
     return 0
 
 
@@ -66,19 +75,29 @@ def job(config: DictConfig) -> None:
     if _mistakes:
         return
     try:
+        for plugin in config.plugins:
+            _ensure_loaded(*unquote(plugin).split(":", 1))
         run_configured(config)
-    except UserError as error:
-        _mistakes.append(error)
+    except (UserError, OmegaConfBaseException) as error:
+        mistake = error if isinstance(error, UserError) else UserError(_first_lines(error))
+        if os.getpid() != _home:
+            raise mistake from error
+        _mistakes.append(mistake)
 
 
 def run_configured(config: DictConfig) -> None:
     """A line-up, or a single method."""
-    benchmark: Benchmark = build("benchmark", config.benchmark)
+    benchmark: Benchmark | None = build("benchmark", config.benchmark)
+    if benchmark is None:
+        raise UserError(f"no benchmark is chosen: benchmark=NAME (known: {', '.join(BENCHMARKS.names())})")
     method = build("method", config.method)
     solver = build("solver", config.solver) or benchmark.default_solver()
     workspace = Workspace(config.output)
-    runner = Runner(benchmark, solver, workspace, pick_device(config.device))
-    seeds = benchmark.seeds if config.seed is None else (_seed(config.seed),)
+    device = begin(pick_device(config.device))
+    runner = Runner(benchmark, solver, workspace, device, _batch(config.batch), unquote(config.command))
+    seeds = benchmark.seeds if config.seed is None else (config.seed,)
+    for seed in seeds:
+        _check_seed(seed)
     torch.set_float32_matmul_precision("highest")
     if method is not None:
         settings = [Setting(method.name, method.parameters())]
@@ -86,7 +105,7 @@ def run_configured(config: DictConfig) -> None:
         settings = select(benchmark.line_up(), _known_methods(benchmark))
     records = runner.run_all(settings, seeds)
     _records.extend(records)
-    if PartialState().is_main_process:
+    if is_first():
         if method is None:
             _publish(benchmark, workspace, records)
         else:
@@ -105,10 +124,13 @@ def _show_records(records: Sequence[dict[str, Any]], workspace: Workspace) -> No
         say(f"{metrics}\n  record: {workspace.record_path(record['run_id'])}")
 
 
-def _show_sweep() -> None:
+def _show_sweep(overrides: Sequence[str]) -> None:
     from .leaderboard import sweep_table
 
-    if _records:
+    if not _records:  # made by other processes
+        output = next((o.split("=", 1)[1] for o in reversed(overrides) if o.startswith("output=")), "outputs")
+        say(f"all jobs are done; their table: guidance-bench leaderboard {output}")
+    elif is_first():
         say(sweep_table(_records))
 
 
@@ -123,10 +145,15 @@ def _known_methods(benchmark: Benchmark) -> tuple[str, ...]:
     return benchmark.methods
 
 
-def _seed(seed: int) -> int:
-    if seed < 0:
-        raise UserError(f"seed={seed} is negative")
-    return seed
+def _check_seed(seed: int) -> None:
+    if not 0 <= seed < 2**64:
+        raise UserError(f"seed={seed} is outside 0..2^64 - 1")
+
+
+def _batch(batch: int | None) -> int | None:
+    if batch is not None and batch < 1:
+        raise UserError(f"batch={batch} is less than one sample")
+    return batch
 
 
 # -- checks before Hydra, so that a mistake gets one line that names the way out
@@ -139,13 +166,14 @@ def _check_flags(flags: Sequence[str]) -> None:
             raise UserError(f"unknown flag {flag!r} (known: {', '.join(known)})")
 
 
-def _load_plugin(override: str) -> str:
-    """``method=path/file.py[:name]`` runs the file and becomes ``method=name``."""
+def _load_plugin(override: str, plugins: list[str]) -> str:
+    """``method=path/file.py[:name]`` runs the file, notes it in ``plugins`` and becomes ``method=name``."""
     group, equals, value = override.partition("=")
     if not equals or group not in GROUPS or ".py" not in value:
         return override
     path, _, wanted = value.partition(":")
     names = GROUPS[group].load_file(path)
+    plugins.append(f"{group}:{Path(path).expanduser().resolve()}")
     if wanted and wanted not in names:
         raise UserError(f"{path!r} registers no {group} {wanted!r} (it registers: {', '.join(names)})")
     if not wanted and len(names) > 1:
@@ -153,10 +181,16 @@ def _load_plugin(override: str) -> str:
     return f"{group}={wanted or names[0]}"
 
 
+def _ensure_loaded(group: str, path: str) -> None:
+    registry = GROUPS[group]
+    if all(registry.entry(name).file != path for name in registry.names()):
+        registry.load_file(path)
+
+
 def _check_overrides(overrides: Sequence[str]) -> None:
     try:
         parsed = OverridesParser.create().parse_overrides(list(overrides))
-    except HydraException as error:
+    except (HydraException, OmegaConfBaseException) as error:
         raise UserError(_first_lines(error)) from error
     chosen: dict[str, list[str]] = {"benchmark": ["digits"], "method": [], "solver": []}
     for override in parsed:
@@ -173,13 +207,17 @@ def _choices(override: Override) -> list[str]:
     value = override.value()
     if isinstance(value, ChoiceSweep):
         return [str(v) for v in value.list]
-    return [] if value is None else [str(value)]
+    if override.is_delete():
+        return []
+    if not isinstance(value, str):
+        raise UserError(f"{override.input_line!r} gives no name of a {override.key_or_group}")
+    return [value]
 
 
 def _check_key(override: Override, chosen: dict[str, list[str]]) -> None:
     group, _, name = override.key_or_group.partition(".")
-    known = [k for k in RunConfig.__dataclass_fields__ if k != "defaults"]
-    if group not in known and not group.startswith("hydra"):
+    known = [k for k in RunConfig.__dataclass_fields__ if k not in HIDDEN]
+    if group not in known and not override.key_or_group.startswith(("hydra.", "hydra/")):
         raise UserError(f"unknown option {group!r} (known: {', '.join(known)}){did_you_mean(group, known)}")
     if not name or group not in GROUPS:
         return

@@ -4,26 +4,28 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import torch
-from accelerate import PartialState
+from numpy.typing import NDArray
 
 from .backbone import Backbone
 from .benchmark import Benchmark, Evaluator, Networks, Setting
 from .environment import COMMAND, describe, peak_memory
+from .errors import UserError
 from .feature_set import FeatureSet
 from .generate import Job, generate, total_cost
 from .guidance import METHODS, Guidance
+from .launch import after_first, agree, is_first
 from .metrics.base import METRICS
 from .progress import say
 from .results import SCHEMA, metric_values, write_record
-from .shards import SampleStore
+from .shards import Digest, SampleStore
 from .solvers import Solver
-from .spec import RunSpec
+from .spec import RunSpec, short_hash
 from .workspace import Workspace
 
 
@@ -36,12 +38,16 @@ class Runner:
         solver: of all runs.
         workspace: where everything lies.
         device: where the networks run.
+        batch: largest number of samples in one forward pass; None: a whole block.
+        command: that the record shows.
     """
 
     benchmark: Benchmark
     solver: Solver
     workspace: Workspace
     device: torch.device
+    batch: int | None = None
+    command: str = COMMAND
     _networks: dict[int, Networks] = field(default_factory=dict)
     _evaluator: Evaluator | None = None
 
@@ -62,24 +68,45 @@ class Runner:
         )
 
     def run(self, setting: Setting, seed: int) -> dict[str, Any]:
-        """The record of a setting: the one that is there, or the one that is now made."""
+        """The record of a setting: the one that is there, or the one that is now made.
+
+        Raises:
+            UserError: the record is corrupt, or damaged samples behind it came out differently when made again.
+        """
         spec = self.specify(setting, seed)
-        done = self.workspace.record(spec.run_id)
-        if done is not None:
-            return done
-        main_process = PartialState().is_main_process
+        store = self.store(spec)
+        record, whole = agree(lambda: self._look(spec, store))
+        if record is not None and whole:
+            return record
         with self._alone(spec.run_id):
-            done = self.workspace.record(spec.run_id)
-            if done is not None:
-                return done
+            record, whole = agree(lambda: self._look(spec, store))  # another command may have done it meanwhile
+            if record is not None and whole:
+                return record
             networks = self.networks(seed)
-            store = self.store(spec)
             generate(self._job(setting.create(), networks, seed), store, f"{title(setting)} seed {seed}")
-            if main_process:
-                self._evaluate(spec, networks, store)
-        PartialState().wait_for_everyone()
+            return agree(lambda: self._record(spec, networks, store))
+
+    def _look(self, spec: RunSpec, store: SampleStore) -> tuple[dict[str, Any] | None, bool]:
+        """The record, if the run is done, and whether the samples behind it are as it says (or all deleted)."""
         record = self.workspace.record(spec.run_id)
-        assert record is not None
+        if record is None or not store.folder.exists():
+            return record, True
+        try:
+            return record, store.digest() == record["samples"]["digest"]
+        except UserError:
+            return record, False
+
+    def _record(self, spec: RunSpec, networks: Networks, store: SampleStore) -> dict[str, Any]:
+        """A new record; or the one that was there, if the samples that have been made again are those of it."""
+        record = self.workspace.record(spec.run_id)
+        if record is None:
+            return self._evaluate(spec, networks, store)
+        if store.digest() != record["samples"]["digest"]:
+            device = record["environment"]["device"]
+            raise UserError(
+                f"the samples of run {spec.run_id} are not those of its record, made on {device}: "
+                f"delete {str(store.folder.parent)!r} to compute all of it again"
+            )
         return record
 
     def run_all(self, settings: Sequence[Setting], seeds: Sequence[int]) -> list[dict[str, Any]]:
@@ -94,22 +121,26 @@ class Runner:
             took = time.perf_counter() - started
             value = record["metrics"][column]["mean"]
             line = f"[{number:{len(str(len(jobs)))}}/{len(jobs)}] {title(setting)}, seed {seed}"
-            if PartialState().is_main_process:
-                say(f"{line:<46} {self.benchmark.primary} {value:8.3f}  {took:5.1f} s")
+            say(f"{line:<46} {self.benchmark.primary} {value:8.3f}  {took:5.1f} s")
         return records
 
     def networks(self, seed: int) -> Networks:
-        """The benchmark's networks of a seed, made at the first call."""
+        """The benchmark's networks of a seed, made at the first call: the first process trains, the others load."""
         if seed not in self._networks:
-            with self._alone(f"models/{self.benchmark.name}-{seed}"):
-                self._networks = {seed: self.benchmark.networks(seed, self.workspace.models, self.device)}
+            names = sorted({f"models/{short_hash(recipe)}" for recipe in self.benchmark.recipes(seed).values()})
+            with ExitStack() as locks:
+                for name in names:
+                    locks.enter_context(self._alone(name))
+                made = after_first(lambda: self.benchmark.networks(seed, self.workspace.models, self.device))
+            self._networks = {seed: made}
         return self._networks[seed]
 
     def evaluator(self) -> Evaluator:
         """The benchmark's feature space, made at the first call."""
         if self._evaluator is None:
-            folder = self.workspace.features(self.benchmark.space or "inception")
-            self._evaluator = self.benchmark.evaluator(folder, self.device)
+            space = self.benchmark.space or "inception"
+            with self._alone(f"features/{space}"):
+                self._evaluator = self.benchmark.evaluator(self.workspace.features(space), self.device)
         return self._evaluator
 
     def store(self, spec: RunSpec) -> SampleStore:
@@ -117,7 +148,8 @@ class Runner:
         return SampleStore(self.workspace.samples(spec.run_id), spec.run_id, spec.samples, spec.block)
 
     def _alone(self, name: str) -> AbstractContextManager[None]:
-        return self.workspace.lock(name) if PartialState().is_main_process else nullcontext()
+        """The lock that keeps another command off; among this command's own processes the first one holds it."""
+        return self.workspace.lock(name) if is_first() else nullcontext()
 
     def _job(self, method: Guidance, networks: Networks, seed: int) -> Job:
         weak: Backbone | None = networks.weak
@@ -131,14 +163,15 @@ class Runner:
             samples=self.benchmark.samples,
             seed=seed,
             decode=self.benchmark.decode,
+            batch=self.batch,
         )
 
-    def _evaluate(self, spec: RunSpec, networks: Networks, store: SampleStore) -> None:
+    def _evaluate(self, spec: RunSpec, networks: Networks, store: SampleStore) -> dict[str, Any]:
         evaluator = self.evaluator()
-        features = extract(evaluator, store)
+        seen = read_once(evaluator, store)
         values: dict[str, float] = {}
         for name in self.benchmark.metrics:
-            values |= METRICS.create(name).compute(evaluator.reference, features)
+            values |= METRICS.create(name).compute(evaluator.reference, seen.features)
         record = {
             "schema": SCHEMA,
             "run_id": spec.run_id,
@@ -146,22 +179,43 @@ class Runner:
             "metrics": {self.benchmark.column(k): metric_values([v]) for k, v in values.items()},
             "evaluator": {"name": evaluator.name, **evaluator.identity},
             "networks": networks.facts,
-            "cost": {**total_cost(store), "peak_memory": peak_memory(self.device)},
-            "samples": {"count": spec.samples, "block": spec.block, "digest": store.digest()},
+            "cost": {**total_cost(seen.costs), "peak_memory": peak_memory(self.device)},
+            "samples": {"count": spec.samples, "block": spec.block, "batch": seen.batch, "digest": seen.digest},
             "environment": describe(self.device),
-            "command": COMMAND,
+            "command": self.command,
             "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         }
-        write_record(self.workspace.record_path(spec.run_id), record)
+        return write_record(self.workspace.record_path(spec.run_id), record)
 
 
-def extract(evaluator: Evaluator, store: SampleStore) -> FeatureSet:
-    """Features of all samples of a store, with their intended labels."""
-    parts = [({**evaluator.extract(shard.images)}, shard.labels) for shard in store]
-    names = parts[0][0].keys()
-    arrays: dict[str, Any] = {name: np.concatenate([features[name] for features, _ in parts]) for name in names}
-    arrays["labels"] = np.concatenate([labels for _, labels in parts])
-    return FeatureSet(arrays, space=evaluator.name, title="the samples")
+@dataclass(frozen=True)
+class Evidence:
+    """What one reading of a run's samples gives; ``batch`` is the smallest in which any of them were made."""
+
+    features: FeatureSet
+    digest: str
+    costs: list[tuple[int, dict[str, float]]]
+    batch: int
+
+
+def read_once(evaluator: Evaluator, store: SampleStore) -> Evidence:
+    """Features of all samples with their intended labels, digest and cost; one shard is in memory at a time.
+
+    Raises:
+        UserError: a shard is missing or damaged.
+    """
+    digest, costs, labels = Digest(), [], []
+    parts: dict[str, list[NDArray[np.float32]]] = {}
+    for shard in store:
+        digest.update(shard)
+        costs.append((shard.stop - shard.start, shard.cost))
+        labels.append(shard.labels)
+        for name, rows in evaluator.extract(shard.images).items():
+            parts.setdefault(name, []).append(rows)
+    arrays: dict[str, Any] = {name: np.concatenate(rows) for name, rows in parts.items()}
+    arrays["labels"] = np.concatenate(labels)
+    features = FeatureSet(arrays, space=evaluator.name, title="the samples")
+    return Evidence(features, digest.hexdigest(), costs, int(min(cost["batch"] for _, cost in costs)))
 
 
 def title(setting: Setting) -> str:

@@ -28,7 +28,10 @@ class GuidedField:
 
     def __call__(self, x: Tensor, t: float, t_next: float, index: int, count: int, stage: int) -> Tensor:
         """The guided velocity at (x, t)."""
-        step = Step(x, t, t_next, index, count, stage, self.random.at(max(index, 0)), dict(self.state))
+        start = self._first.t if stage and self._first else t
+        random, main = self.random.at(max(index, 0)), self.driver.main
+        facts = (self.driver.labels, main.num_classes, main.depth)
+        step = Step(x, t, t_next, index, count, stage, random, dict(self.state), start, *facts)
         if stage == 0:
             self._first = step
         return self.driver.velocity(self.method, step)

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .columns import format_means
-from .figure_style import ARROW, INK, NEUTRAL, Look, canvas, ceiling, looks, mark_hidden, scale_axis, short
-from .settings import plain, swept_parameter
+from .figure_style import ARROW, INK, NEUTRAL, Look, canvas, ceiling, looks, mark_hidden, scale_axis
+from .settings import plain, short, swept_parameter
 from .spec import canonical
 
 if TYPE_CHECKING:
@@ -67,6 +67,8 @@ def _panel(axes: Axes, table: Table, method: str, parameter: str, look: Look) ->
     axes.margins(x=0.12)
     axes.grid(axis="y")
     _ticks(axes, sorted(set(settings)))
+    if axes.get_legend():
+        axes.legend(fontsize=7, frameon=False)
 
 
 def _apart(runs: pd.DataFrame, parameter: str) -> list[tuple[str, pd.DataFrame]]:

@@ -30,7 +30,8 @@ def setting_texts(method: str, settings: Sequence[Parameters]) -> list[str]:
     """Each setting in few words: what varies among the settings, the scales, and what is not the method's default."""
     defaults = _defaults(method)
     vary = varying(settings)
-    names = sorted(_names(settings), key=lambda n: n not in vary)
+    declared = {name: place for place, name in enumerate(defaults)}
+    names = sorted(_names(settings), key=lambda n: (n not in vary, not is_scale(n), declared.get(n, len(declared))))
 
     def shown(name: str, value: Any) -> bool:
         return is_scale(name) or name in vary or name not in defaults or value != defaults[name]
@@ -50,6 +51,11 @@ def plain(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:g}"
     return canonical(value) if isinstance(value, (list, tuple, dict)) else str(value)
+
+
+def short(name: str) -> str:
+    """A method's name where room is scarce."""
+    return name if len(name) <= 22 else f"{name[:19]}..."
 
 
 def sort_key(parameters: Parameters) -> list[tuple[str, int, float, str]]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from .columns import Column, format_means
+from .settings import short
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -15,12 +16,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Cell:
-    """One cell: its text, what it sorts by, whether it is the best of its column, and the ids of the runs behind it."""
+    """One cell: its text, what it sorts by, whether it is the best of its column, the runs behind it (id, label)."""
 
     text: str
     key: float | str = ""
     bold: bool = False
-    runs: tuple[str, ...] = ()
+    runs: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -90,13 +91,15 @@ def compact_sheet(rows: pd.DataFrame, metrics: Sequence[Column]) -> Sheet:
     primary, *others = metrics
     gain = [replace(gain_field(rows, primary, places=0), title="gain")] if "gain" in rows else []
     fields = [metric_field(rows, column, spread=False) for column in others]
-    return [_narrow(field) for field in (*_names(rows), metric_field(rows, primary), *gain, *fields, nfe_field(rows))]
+    methods, settings = _names(rows)
+    methods = replace(methods, cells=[replace(cell, text=short(cell.text)) for cell in methods.cells])
+    sheet = [methods, settings, metric_field(rows, primary), *gain, *fields, nfe_field(rows), *_seeds(rows)]
+    return [_narrow(field) for field in sheet]
 
 
 def _narrow(field: Field) -> Field:
-    cells = [
-        replace(cell, text=cell.text.replace(" ± ", "±").replace(", ", " ").replace(" %", "%")) for cell in field.cells
-    ]
+    texts = [cell.text.replace(" ± ", "±").replace(", ", " ").replace(" %", "%") for cell in field.cells]
+    cells = [replace(cell, text=text) for cell, text in zip(field.cells, texts, strict=True)]
     return replace(field, title=SHORT.get(field.title, field.title), cells=cells)
 
 
@@ -140,9 +143,18 @@ def count_field(title: str, counts: Sequence[int]) -> Field:
 
 def runs_field(rows: pd.DataFrame) -> Field:
     """Ids of the runs behind each row."""
-    return Field(
-        "Runs", [Cell(" ".join(ids), " ".join(ids), runs=tuple(ids)) for ids in rows["run_ids"]], numeric=False
-    )
+    return _links("Runs", rows["run_ids"].tolist(), rows["run_ids"].tolist())
+
+
+def seeds_field(rows: pd.DataFrame) -> Field:
+    """The seed of each run behind a row, for a page that links it to the run."""
+    return _links("Runs by seed", rows["run_ids"].tolist(), rows["seeds"].tolist())
+
+
+def _links(title: str, ids: Sequence[Sequence[str]], labels: Sequence[Sequence[object]]) -> Field:
+    pairs = [tuple(zip(runs, map(str, names), strict=True)) for runs, names in zip(ids, labels, strict=True)]
+    cells = [Cell(" ".join(label for _, label in pair), pair[0][1], runs=pair) for pair in pairs]
+    return Field(title, cells, numeric=False)
 
 
 def _seeds(rows: pd.DataFrame) -> Sheet:

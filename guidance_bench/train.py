@@ -15,13 +15,15 @@ from .backbone import BACKBONES, Backbone
 from .checkpoints import load_backbone, save_backbone
 from .ema import EMA
 from .errors import UserError
-from .files import atomic, read_json, sha256_of, write_json
+from .files import atomic, read_sealed, sha256_of, write_sealed
 from .losses import flow_matching_loss
 from .noise import generator
 from .progress import bar
 from .spec import short_hash
 
 SAVE_EVERY_SECONDS = 10.0
+#: What training.json says of a finished model.
+FACTS = ("recipe", "sha256", "seconds", "losses", "parameters")
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,7 @@ class TrainingState:
     """What a resumed training needs."""
 
     network: Backbone
-    average: EMA
+    average: EMA[Backbone]
     optimizer: torch.optim.Optimizer
     step: int = 0
     seconds: float = 0.0
@@ -104,7 +106,7 @@ def train(
     model, facts = place / "model.safetensors", place / "training.json"
     if not facts.exists():
         _run(recipe, data, place, device, title)
-    known = read_json(facts)
+    known = read_sealed(facts, FACTS)
     if not model.exists() or sha256_of(model) != known["sha256"]:
         raise UserError(
             f"{str(model)!r} does not fit its training.json: delete the folder {str(place)!r} to train again"
@@ -162,7 +164,7 @@ def _step(recipe: Recipe, state: TrainingState, x: Tensor, y: Tensor) -> Tensor:
     for group in state.optimizer.param_groups:
         group["lr"] = recipe.learning_rate * _rate(state.step, recipe.steps, recipe.warmup)
     state.optimizer.zero_grad(set_to_none=True)
-    losses["total"].backward()  # type: ignore[no-untyped-call]
+    losses["total"].backward()
     state.optimizer.step()
     state.average.update(state.network, state.step)
     return losses["total"].detach()
@@ -223,4 +225,4 @@ def _finish(recipe: Recipe, state: TrainingState, place: Path) -> None:
         "losses": state.losses,
         "parameters": sum(p.numel() for p in state.network.parameters() if p.requires_grad),
     }
-    write_json(place / "training.json", facts)  # last: its presence says that the model is whole
+    write_sealed(place / "training.json", facts)  # last: its presence says that the model is whole

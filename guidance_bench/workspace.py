@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
+from filelock import BaseFileLock, FileLock, Timeout
 
 from .errors import UserError
 from .progress import say
@@ -16,7 +16,8 @@ from .results import read_record
 
 
 class Workspace:
-    """An output folder: ``<run_id>/record.json``, ``<run_id>/samples``, ``models/<recipe>``, ``features``, ``leaderboards``.
+    """An output folder: ``<run_id>/record.json``, ``<run_id>/samples``, ``models/<recipe>``, ``features/<space>``,
+    ``leaderboards/<benchmark>``.
 
     Raises:
         UserError: the folder cannot be made or written.
@@ -55,20 +56,35 @@ class Workspace:
     def record(self, run_id: str) -> dict[str, Any] | None:
         """The record of a run that is done, else None; :class:`UserError` for a corrupt one."""
         path = self.record_path(run_id)
-        return read_record(path) if path.exists() else None
+        try:
+            return read_record(path) if path.exists() else None
+        except UserError as error:
+            hint = "" if "delete" in str(error) else "; delete it to compute it again from the samples"
+            raise UserError(f"{error}{hint}") from error
 
     @contextmanager
     def lock(self, name: str) -> Iterator[None]:
-        """Hold a piece of work alone; a second process waits, and says for what."""
+        """Hold a piece of work alone; a second process waits, and says for what. A dead process's lock is free.
+
+        Raises:
+            UserError: the folder cannot be written, or its file system has no locks.
+        """
         path = self.folder / name / "lock"
-        path.parent.mkdir(parents=True, exist_ok=True)
         lock = FileLock(path)
         try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            say(f"another process works on {name}; waiting for it")
-            lock.acquire()
+            path.parent.mkdir(parents=True, exist_ok=True)
+            _acquire(lock, name)
+        except (OSError, NotImplementedError) as error:
+            raise UserError(f"cannot lock {str(path)!r}: {error}") from error
         try:
             yield
         finally:
             lock.release()
+
+
+def _acquire(lock: BaseFileLock, name: str) -> None:
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        say(f"another process works on {name}; waiting for it")
+        lock.acquire()

@@ -48,7 +48,7 @@ def markdown(sheet: Sheet) -> str:
 
 def _markdown_cell(cell: Cell) -> str:
     if cell.runs:
-        return " ".join(f"`{run}`" for run in cell.runs)
+        return " ".join(f"`{label}`" for _, label in cell.runs)
     text = escape_markdown(cell.text)
     return f"**{text}**" if cell.bold else text
 

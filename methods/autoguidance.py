@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from guidance_bench.guidance import Guidance, Guide, Query, Step, extrapolate, register_method
 from guidance_bench.parameters import param
 
@@ -15,10 +17,15 @@ class Autoguidance(Guidance):
 
     summary = "away from a smaller, less trained network"
     paper = "Guiding a Diffusion Model with a Bad Version of Itself, arXiv 2406.02507"
+    neutral: ClassVar = {"scale": 1.0}
 
     scale: float = param(2.0, doc="1 is no guidance")
     low: float = param(0.0, high=1.0, doc="guided from this time (0 = data)")
     high: float = param(1.0, high=1.0, doc="guided up to this time (1 = noise)")
+
+    def evaluations(self, depth: int) -> tuple[float, float]:
+        """One, and one of the weak network."""
+        return 1, 1
 
     def guide(self, step: Step, query: Query) -> Guide:
         """One forward of each network."""

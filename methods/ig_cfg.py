@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from guidance_bench.guidance import Guidance, Guide, METHODS, Query, Step, extrapolate, register_method, together
+from typing import ClassVar
+
+from guidance_bench.guidance import METHODS, Guidance, Guide, Query, Step, extrapolate, register_method, together
 from guidance_bench.parameters import param
 
 
@@ -16,6 +18,7 @@ class InternalGuidanceWithCFG(Guidance):
 
     summary = "Internal Guidance inside both branches of CFG"
     paper = "Guiding a Diffusion Transformer with the Internal Dynamics of Itself, arXiv 2512.24176"
+    neutral: ClassVar = {"ig_scale": 1.0, "cfg_scale": 1.0}
 
     ig_scale: float = param(1.4, doc="1 is no Internal Guidance")
     ig_low: float = param(0.0, high=1.0, doc="Internal Guidance from this time (0 = data)")
@@ -25,6 +28,10 @@ class InternalGuidanceWithCFG(Guidance):
     cfg_high: float = param(0.7, high=1.0, doc="CFG up to this time (1 = noise)")
     tap: int | None = param(None, low=1, doc="block of the internal head; none: the trained one")
     channels: int | None = param(None, low=1, doc="CFG on the first channels only; none: all")
+
+    def evaluations(self, depth: int) -> tuple[float, float]:
+        """One outside the interval of CFG, two inside."""
+        return 1, 2
 
     def guide(self, step: Step, query: Query) -> Guide:
         """One batched forward of two, each read at two heads."""

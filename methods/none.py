@@ -11,6 +11,10 @@ class NoGuidance(Guidance):
 
     summary = "the conditional prediction as it is"
 
+    def evaluations(self, depth: int) -> tuple[float, float]:
+        """One."""
+        return 1, 1
+
     def guide(self, step: Step, query: Query) -> Guide:
         """v(x, t, c)."""
         return (yield query)

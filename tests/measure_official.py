@@ -49,7 +49,7 @@ def loss_difference(file: str, tensors: dict[str, torch.Tensor], backbone: gb.Ba
     losses = gb.flow_matching_loss(
         backbone, x0, tensors["loss.y"], 1 - t if lightning else t, tensors["loss.noise"], tap=tap, cosine=lightning
     )
-    return abs(float(losses["total"]) / float(tensors["loss.total"]) - 1)
+    return abs(float(losses["total"].detach()) / float(tensors["loss.total"]) - 1)
 
 
 if __name__ == "__main__":

@@ -50,12 +50,12 @@ def distance(method: str, scale: float) -> float:
     return BASE["frechet_distance"] - depth + bend * (scale - best) ** 2
 
 
-def spec_of(method: str, parameters: dict[str, Any], seed: int, **changes: Any) -> RunSpec:
+def spec_of(method: dict[str, Any], seed: int, **changes: Any) -> RunSpec:
     recipe = {"backbone": "sit", "config": {"depth": 8, "hidden_size": 64, "tap": 3}, "steps": 1000, "seed": seed}
     fields: dict[str, Any] = {
         "benchmark": {"name": "digits", "version": 1, "parameters": {"solver_steps": 20}},
         "networks": {"main": recipe, "weak": {**recipe, "steps": 200, "config": {"depth": 4, "hidden_size": 48}}},
-        "method": {"name": method, "parameters": parameters, "plugin_sha256": None},
+        "method": method,
         "solver": {"name": "euler", "parameters": {"steps": 20, "shift": 0.0}},
         "labels": "balanced",
         "samples": 1000,
@@ -74,13 +74,15 @@ def record_of(
     metrics: dict[str, float] | None = None,
     *,
     nfe: float = 20.0,
+    plugin: str | None = None,
     time: str = "2026-01-01T00:00:00Z",
     suffix: str = "_digits_cnn",
     evaluator: str = "digits_cnn",
     **changes: Any,
 ) -> dict[str, Any]:
     """A valid record; ``changes`` replace fields of the specification."""
-    spec = spec_of(method, {**PARAMETERS.get(method, {}), **(parameters or {})}, seed, **changes)
+    full = {**PARAMETERS.get(method, {}), **(parameters or {})}
+    spec = spec_of({"name": method, "parameters": full, "plugin_sha256": plugin}, seed, **changes)
     record = {
         "schema": SCHEMA,
         "run_id": spec.run_id,

@@ -125,11 +125,11 @@ def test_unknown_weights_do_not_bear_inceptions_name(random_weights):
 
 def test_clean_fid_features(golden, random_weights):
     """On images of the network's own size the resize does nothing, so both ways give the same."""
-    images = np.random.default_rng(0).integers(0, 256, (2, 299, 299, 3), np.uint8)
+    images = np.random.default_rng(0).integers(0, 256, (1, 299, 299, 3), np.uint8)
     network = load_inception(random_weights)
     clean = CleanExtractor(network)
     assert relative(clean(images)["clean"], inception_features(images, random_weights)["pool3"]) < 1e-5
-    small = golden["images_32"]
+    small = golden["images_32"][:1]
     assert relative(clean(small)["clean"], inception_features(small, random_weights)["pool3"]) > 1e-3
 
 

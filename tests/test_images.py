@@ -47,7 +47,10 @@ def test_sample_store(tmp_path):
     for folder in (tmp_path / "store", tmp_path / "run/samples"):
         folder.mkdir(parents=True)
         for start in (0, 4):
-            tensors = {"images": images[start : start + 4], "labels": np.zeros(len(images[start : start + 4]), np.int64)}
+            tensors = {
+                "images": images[start : start + 4],
+                "labels": np.zeros(len(images[start : start + 4]), np.int64),
+            }
             save_file(tensors, folder / f"{start:08d}.safetensors")
     assert np.array_equal(read(tmp_path / "store"), images)
     assert np.array_equal(read(tmp_path / "run"), images)
@@ -111,7 +114,7 @@ def saved(path, **arrays):
         ({"arr_0": np.zeros((1, 8, 8, 3), np.uint8)}, "bad.npz' holds 1 images; at least 2"),
         ({"x": np.zeros((4, 8, 8, 3), np.uint8)}, "bad.npz' holds no images: it has x but no 'arr_0'"),
         ({"arr_0": np.zeros((4, 8, 8, 3), np.uint8, order="F")[::1]}, "Fortran"),
-        ({"arr_0": np.array([None, {}], dtype=object)}, r"bad.npz' has shape \(2,\)"),
+        ({"arr_0": np.array([None, {}], dtype=object)}, "bad.npz': 'arr_0' holds Python objects"),
     ],
 )
 def test_bad_npz(tmp_path, arrays, message):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,12 +14,21 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, gelu
 
 from guidance_bench.errors import UserError
-from guidance_bench.files import atomic, read_json, sha256_of, write_json
+from guidance_bench.files import atomic, read_sealed, sha256_of, write_sealed
 
 from .data import load_images, to_latents
 
 #: Everything that determines the classifier, up to rounding; its hash names the feature space.
-RECIPE = {"architecture": "conv32-conv64-fc64", "steps": 600, "batch": 128, "learning_rate": 2e-3, "seed": 20}
+RECIPE: dict[str, Any] = {
+    "architecture": "conv32-conv64-fc64",
+    "steps": 600,
+    "batch": 128,
+    "learning_rate": 2e-3,
+    "seed": 20,
+}
+
+#: What classifier.json says of the trained network.
+PIN = ("recipe", "sha256", "training_accuracy")
 
 
 class Classifier(nn.Module):
@@ -54,7 +64,7 @@ def load_classifier(folder: Path) -> tuple[Classifier, str]:
     weights, pin = folder / "classifier.safetensors", folder / "classifier.json"
     if not pin.exists():
         _make(weights, pin)
-    digest = read_json(pin)["sha256"]
+    digest = read_sealed(pin, PIN)["sha256"]
     if not weights.exists() or sha256_of(weights) != digest:
         raise UserError(f"{str(weights)!r} does not fit its pinned sha256: delete {str(folder)!r} to train it again")
     classifier = Classifier()
@@ -69,27 +79,27 @@ def _make(weights: Path, pin: Path) -> None:
     classifier, accuracy = train_classifier()
     with atomic(weights) as temporary:
         save_file(classifier.state_dict(), temporary)
-    write_json(pin, {"recipe": RECIPE, "sha256": sha256_of(weights), "training_accuracy": accuracy})
+    write_sealed(pin, {"recipe": RECIPE, "sha256": sha256_of(weights), "training_accuracy": accuracy})
 
 
 def train_classifier() -> tuple[Classifier, float]:
     """Train on the whole reference set, from a fixed seed; returns the network and its accuracy on that set."""
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(int(RECIPE["seed"]))
+        torch.manual_seed(RECIPE["seed"])
         classifier = Classifier()
-    draw = torch.Generator().manual_seed(int(RECIPE["seed"]))
+    draw = torch.Generator().manual_seed(RECIPE["seed"])
     images, labels = load_images()
     x, y = to_latents(images), torch.from_numpy(labels)
-    steps = int(RECIPE["steps"])
-    optimizer = torch.optim.AdamW(classifier.parameters(), lr=float(RECIPE["learning_rate"]), weight_decay=1e-2)
+    steps = RECIPE["steps"]
+    optimizer = torch.optim.AdamW(classifier.parameters(), lr=RECIPE["learning_rate"], weight_decay=1e-2)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
     for _ in range(steps):
-        rows = torch.randint(len(x), (int(RECIPE["batch"]),), generator=draw)
+        rows = torch.randint(len(x), (RECIPE["batch"],), generator=draw)
         # A little noise keeps the features from hanging on single grey levels of the seventeen.
         noisy = x[rows] + 0.1 * torch.randn(x[rows].shape, generator=draw)
         loss = cross_entropy(classifier(noisy)[1], y[rows], label_smoothing=0.05)
         optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         optimizer.step()
         schedule.step()
     with torch.inference_mode():

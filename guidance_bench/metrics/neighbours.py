@@ -104,11 +104,11 @@ def _compare(real: _Points, fake: _Points, k: int, tile: int) -> Manifolds:
     held = torch.zeros(len(fake), dtype=torch.int64, device=device)  # reference balls around each sample
     recalled = torch.zeros(len(real), dtype=torch.bool, device=device)
     covered = torch.zeros(len(real), dtype=torch.bool, device=device)
-    for rows, columns, distances in _tiles(fake, real, tile):
-        inside = distances <= real_radii[columns]
-        held[rows] += inside.sum(1)
-        covered[columns] |= inside.any(0)
-        recalled[columns] |= (distances <= fake_radii[rows, None]).any(0)
+    for rows, columns, distances in _tiles(real, fake, tile):  # in this order, which half precision can tell
+        inside = distances <= real_radii[rows, None]
+        held[columns] += inside.sum(0)
+        covered[rows] |= inside.any(1)
+        recalled[rows] |= (distances <= fake_radii[columns]).any(1)
     return Manifolds(
         precision=_share(held > 0),
         recall=_share(recalled),

@@ -1,0 +1,97 @@
+"""One run on several processes: who comes first, who waits, and how all of them learn that one has failed.
+
+``accelerate launch`` and ``torchrun`` set RANK, WORLD_SIZE and the address where the processes meet. Nothing but a few
+words travels between them (samples go to disk), so they meet over gloo even on GPUs: waiting for hours while the first
+process trains then neither keeps a GPU busy nor meets NCCL's ten-minute limit.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any, TypeVar
+
+import torch
+from accelerate import PartialState
+from torch import distributed
+
+from .errors import UserError
+
+T = TypeVar("T")
+
+#: Longest wait of one process for another, for instance for training.
+PATIENCE = timedelta(days=30)
+
+
+def begin(device: torch.device) -> torch.device:
+    """Meet the other processes, once; returns this process's device: the n-th GPU for the n-th process of a host.
+
+    Raises:
+        UserError: the processes cannot find each other.
+    """
+    options: dict[str, Any] = {"backend": "gloo", "timeout": PATIENCE} if "LOCAL_RANK" in os.environ else {}
+    try:
+        state = PartialState(cpu=device.type == "cpu", **options)
+    except (RuntimeError, ValueError) as error:
+        raise UserError(f"the processes of this run cannot meet: {str(error).splitlines()[0]}") from error
+    if device.type == "cuda" and device.index is None and state.num_processes > 1:
+        return torch.device("cuda", state.local_process_index % torch.cuda.device_count())
+    return device
+
+
+def is_first() -> bool:
+    """Whether this is the process that trains, evaluates, writes records and talks."""
+    return PartialState().is_main_process
+
+
+def share(items: list[T]) -> list[T]:
+    """This process's part of a list that is the same on all."""
+    state = PartialState()
+    return items[state.process_index :: state.num_processes]
+
+
+def gather(items: list[T]) -> list[T]:
+    """The lists of all processes, one after the other, on every process; returns once all have come here."""
+    if not distributed.is_initialized():
+        return items
+    parts: list[Any] = [None] * distributed.get_world_size()
+    _meet(lambda: distributed.all_gather_object(parts, items))
+    return [item for part in parts for item in part]
+
+
+def agree(work: Callable[[], T]) -> T:
+    """Do ``work`` on the first process alone; every process returns its value, a plain one.
+
+    Where it raises, the first process raises the same and says so; the others leave quietly with exit status 2.
+    """
+    if not distributed.is_initialized():
+        return work()
+    outcome: list[Any] = [None, False]
+    try:
+        if is_first():
+            outcome = [work(), True]
+    finally:
+        _meet(lambda: distributed.broadcast_object_list(outcome, src=0))
+    if not outcome[1]:
+        raise SystemExit(2)
+    value: T = outcome[0]
+    return value
+
+
+def after_first(work: Callable[[], T]) -> T:
+    """Do ``work`` on the first process, then on the others, which find on disk what the first has made."""
+    made: list[T] = []
+
+    def first() -> None:
+        made.append(work())
+
+    agree(first)
+    return made[0] if made else work()
+
+
+def _meet(collective: Callable[[], None]) -> None:
+    try:
+        collective()
+    except RuntimeError as error:  # gloo's only word for a peer that is gone
+        raise UserError("another process of this run has stopped; the same command continues where it was") from error

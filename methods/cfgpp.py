@@ -1,0 +1,41 @@
+"""CFG++: the guided prediction of the data, the unguided one of the noise."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from guidance_bench.guidance import Guidance, Guide, Query, Step, extrapolate, register_method
+from guidance_bench.parameters import param
+
+
+@register_method("cfgpp")
+class CFGPlusPlus(Guidance):
+    """x' = (1 - t') x0(v_null + scale (v_class - v_null)) + t' eps(v_null), for a step from t to t'.
+
+    Chung et al., "CFG++: Manifold-constrained Classifier Free Guidance", arXiv 2406.08070, in our interpolant
+    (repository CFGpp-diffusion/CFGpp). As the velocity of that step it is CFG with the scale w = scale t (1 - t') / (t
+    - t'), so it depends on the grid: small at both ends and largest in the middle, where w is about scale / 4 times
+    the number of steps. Both stages of a Heun step use the step's w. ``scale`` 0 is the unconditional model, so the
+    neutral setting is an empty interval.
+    """
+
+    summary = "guided data prediction, renoised with the unconditional noise prediction"
+    paper = "CFG++: Manifold-constrained Classifier Free Guidance for Diffusion Models, arXiv 2406.08070"
+    fixed_grid = True
+    neutral: ClassVar = {"low": 1.0, "high": 0.0}
+
+    scale: float = param(0.6, high=1.0, doc="lambda; 0 is the unconditional model")
+    low: float = param(0.0, high=1.0, doc="guided from this time (0 = data)")
+    high: float = param(1.0, high=1.0, doc="guided up to this time (1 = noise)")
+
+    def evaluations(self, depth: int) -> tuple[float, float]:
+        """One outside the interval, two inside."""
+        return 1, 2
+
+    def guide(self, step: Step, query: Query) -> Guide:
+        """One batched forward of two."""
+        if not self.low <= step.t <= self.high:
+            return (yield query)
+        cond, null = yield query, query.null()
+        start, end = step.t_start, step.t_next
+        return extrapolate(null, cond, self.scale * start * (1 - end) / (start - end))

@@ -1,0 +1,81 @@
+"""Feedback guidance: a scale that follows how well the class explains the trajectory."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from guidance_bench.guidance import Guidance, Guide, Query, Step, per_sample_dot, register_method
+from guidance_bench.parameters import param
+
+
+@register_method("feedback")
+class FeedbackGuidance(Guidance):
+    """x0_null + w (x0_class - x0_null) with w = p / (p - (1 - pi)), p the running posterior of the class, for each
+    sample.
+
+    Koulischer et al., "Feedback Guidance of Diffusion Models", arXiv 2506.06085 (repository
+    FelixKoulischer/FBG_using_edm2). With sigma = t / (1 - t) and y = x / (1 - t), after a step from t to t'
+
+        log p <- log p - tau / (2 var) (|y' - mu_class|^2 - |y' - mu_null|^2) + delta,
+
+    mu = r y + (1 - r) x0, r = (sigma' / sigma)^2, var = sigma'^2 (1 - r), kept between the value that gives
+    ``max_scale`` and 3. delta = log((1 - pi) 3 / 2) / ((1 - t0) count) and tau = 2 var(t1) |delta| / 10, as in that
+    program, with var(t1) of a uniform grid. ``pi`` = 1 is no guidance; the smaller it is, the earlier and the stronger
+    the guidance. The scale starts at 1 / pi.
+    """
+
+    summary = "CFG with a scale fed back from how well the class explains the path"
+    paper = "Feedback Guidance of Diffusion Models, arXiv 2506.06085"
+    space = "x0"
+    fixed_grid = True
+    neutral: ClassVar = {"pi": 1.0}
+
+    pi: float = param(0.95, low=0.5, high=1.0, doc="mixing weight of the class; 1 is no guidance")
+    t0: float = param(0.5, low=0.01, high=0.99, doc="where an unexplained sample reaches scale 3, from the data")
+    t1: float = param(0.4, low=0.01, high=0.99, doc="where the feedback balances the drift, from the data")
+    max_scale: float = param(10.0, low=1.001, doc="limit of the scale")
+
+    def evaluations(self, depth: int) -> tuple[float, float]:
+        """Two; one at pi = 1."""
+        return (1, 1) if self.pi == 1 else (2, 2)
+
+    def guide(self, step: Step, query: Query) -> Guide:
+        """One batched forward of two."""
+        if self.pi == 1:
+            return (yield query)
+        cond, null = yield query, query.null()
+        step.state.update(cond=cond, null=null)
+        posterior = torch.exp(step.state.get("log_posterior", torch.zeros_like(step.x[:, :1, :1, :1])))
+        return null + posterior / (posterior - (1 - self.pi)) * (cond - null)
+
+    def observe(self, step: Step, x_next: Tensor, state: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Weigh how well each prediction explains the step that was made."""
+        if "cond" not in state or step.t_next == 0:
+            return state
+        delta = math.log((1 - self.pi) * 1.5) / ((1 - self.t0) * step.count)
+        _, reference = transition(min(self.t1 + 1 / step.count, 1.0), self.t1)
+        ratio, variance = transition(step.t, step.t_next)
+        # r y with y = x / (1 - t), written so that it is 0 at t = 1
+        error = x_next / (1 - step.t_next) - sigma(step.t_next) ** 2 * (1 - step.t) / step.t**2 * step.x
+        errors = [error - (1 - ratio) * state[key] for key in ("cond", "null")]
+        difference = per_sample_dot(errors[0], errors[0]) - per_sample_dot(errors[1], errors[1])
+        tau = 2 * reference * abs(delta) / 10
+        log_posterior = state.get("log_posterior", 0.0) - tau / (2 * variance) * difference + delta
+        least = math.log((1 - self.pi) * self.max_scale / (self.max_scale - 1))
+        return {"log_posterior": log_posterior.clamp(least, 3.0)}
+
+
+def sigma(t: float) -> float:
+    """Noise level over data level, t < 1."""
+    return t / (1 - t)
+
+
+def transition(t: float, t_next: float) -> tuple[float, float]:
+    """r = (sigma' / sigma)^2 and the variance sigma'^2 (1 - r) of the step's posterior; at t = 1, sigma is infinite."""
+    ratio = (sigma(t_next) * (1 - t) / t) ** 2
+    return ratio, sigma(t_next) ** 2 * (1 - ratio)

@@ -1,0 +1,46 @@
+"""Smoothed-energy guidance: away from the prediction with blurred queries."""
+
+from __future__ import annotations
+
+import math
+from typing import ClassVar
+
+from guidance_bench.backbone import Edit
+from guidance_bench.guidance import Guidance, Guide, Query, Step, extrapolate, middle_blocks, register_method
+from guidance_bench.parameters import param
+
+
+@register_method("seg")
+class SmoothedEnergyGuidance(Guidance):
+    """v_b + scale (v_class - v_b), v_b with the queries of some blocks blurred by a Gaussian over the grid of tokens.
+
+    Hong, "Smoothed Energy Guidance: Guiding Diffusion Models with Reduced Energy Curvature of Attention", arXiv
+    2408.00760 (repository SusungHong/SEG-SDXL), where s = scale - 1 is fixed at 3 and sigma varied up to infinity, the
+    mean query.
+    """
+
+    summary = "away from the prediction with blurred attention queries"
+    paper = "Smoothed Energy Guidance, arXiv 2408.00760"
+    neutral: ClassVar = {"scale": 1.0}
+
+    scale: float = param(1.5, doc="1 is no guidance; 1 + s of the paper")
+    sigma: float | None = param(None, low=0.1, doc="of the blur, in tokens; none: the mean query")
+    layers: tuple[int, ...] | None = param(None, low=1, doc="blocks, from 1; none: the middle third")
+
+    def evaluations(self, depth: int) -> tuple[float, float]:
+        """Two; one at scale 1."""
+        return (1, 1) if self.scale == 1 else (2, 2)
+
+    def guide(self, step: Step, query: Query) -> Guide:
+        """One batched forward of two."""
+        if self.scale == 1:
+            return (yield query)
+        cond, weak = yield (
+            query,
+            query.edited(
+                Edit(
+                    "query_blur", middle_blocks(step.depth, self.layers), math.inf if self.sigma is None else self.sigma
+                )
+            ),
+        )
+        return extrapolate(weak, cond, self.scale)

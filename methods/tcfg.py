@@ -1,0 +1,48 @@
+"""TCFG: CFG without the part of the unconditional prediction that leaves the common direction."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from guidance_bench.guidance import Guidance, Guide, Query, Step, extrapolate, per_sample_dot, register_method
+from guidance_bench.parameters import param
+
+
+@register_method("tcfg")
+class TangentialCFG(Guidance):
+    """e + scale (eps_class - e), e the projection of eps_null on the first right singular vector of [eps_null;
+    eps_class].
+
+    Kwon et al., "TCFG: Tangential Damping Classifier-free Guidance", arXiv 2503.18137. The singular vector of two rows
+    has a closed form: m = cos(a) eps_null + sin(a) eps_class with tan(2 a) = 2 <eps_null, eps_class> / (|eps_null|^2 -
+    |eps_class|^2). In noise predictions, as scores are in the paper; at t = 1, where they are all x, the limit is
+    taken.
+    """
+
+    summary = "CFG with the unconditional prediction damped to the common direction"
+    paper = "TCFG: Tangential Damping Classifier-free Guidance, arXiv 2503.18137"
+    space = "eps"
+    neutral: ClassVar = {"scale": 1.0}
+
+    scale: float = param(1.5, doc="1 is no guidance")
+
+    def evaluations(self, depth: int) -> tuple[float, float]:
+        """Two; one at scale 1."""
+        return (1, 1) if self.scale == 1 else (2, 2)
+
+    def guide(self, step: Step, query: Query) -> Guide:
+        """One batched forward of two."""
+        if self.scale == 1:
+            return (yield query)
+        cond, null = yield query, query.null()
+        return extrapolate(project_on_common(null, cond), cond, self.scale)
+
+
+def project_on_common(null: Tensor, cond: Tensor) -> Tensor:
+    """Each sample's ``null`` projected on the first right singular vector of the two rows (null, cond)."""
+    angle = 0.5 * torch.atan2(2 * per_sample_dot(null, cond), per_sample_dot(null, null) - per_sample_dot(cond, cond))
+    common = angle.cos() * null + angle.sin() * cond
+    return per_sample_dot(null, common) / per_sample_dot(common, common).clamp_min(1e-12) * common

@@ -1,0 +1,27 @@
+"""Take a study's records and figures into the project: ``python tests/adopt_records.py OUTPUT BENCHMARK``.
+
+OUTPUT is the output folder of ``guidance-bench run benchmark=BENCHMARK``. The sample grids can only be drawn here,
+where the samples are; tables and the other figures can be made again from the records alone.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from guidance_bench.files import write_json
+from guidance_bench.leaderboard import write_leaderboard
+from guidance_bench.results import read_records
+
+
+def adopt(output: Path, benchmark: str) -> Path:
+    folder = Path(__file__).parent.parent / "benchmarks" / "results" / benchmark
+    records = [r for r in read_records(output) if r["spec"]["benchmark"]["name"] == benchmark]
+    for record in records:
+        write_json(folder / "records" / f"{record['run_id']}.json", record)
+    write_leaderboard(records, folder, stores=output)
+    return folder
+
+
+if __name__ == "__main__":
+    print(adopt(Path(sys.argv[1]), sys.argv[2]))
