@@ -131,7 +131,7 @@ class Transformer(Backbone):
         shown: dict[int, Tensor] = {}
         for layer, block in enumerate(self.blocks, start=1):
             if layer in maps:
-                shown[layer] = block.attention_map(tokens, condition, self.feat_rope)
+                shown[layer] = cast(Block, block).attention_map(tokens, condition, self.feat_rope)
             active = [edit for edit in edits if layer in edit.layers]
             tokens = (
                 self._edited(layer, tokens, condition, active) if active else block(tokens, condition, self.feat_rope)

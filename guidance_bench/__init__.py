@@ -13,6 +13,7 @@ from . import metrics
 from .backbone import BACKBONES, Backbone, BackboneConfig, Edit, Prediction, register_backbone
 from .benchmark import BENCHMARKS, Benchmark, register_benchmark
 from .checkpoints import load_backbone, save_backbone
+from .composition import CFGOver, Interval, Scheduled, Sum
 from .driver import Ledger, check_method
 from .errors import UserError
 from .guidance import METHODS, Guidance, Query, Step, extrapolate, register_method, together
@@ -34,14 +35,18 @@ __all__ = [
     "Backbone",
     "BackboneConfig",
     "Benchmark",
+    "CFGOver",
     "Edit",
     "Guidance",
+    "Interval",
     "Ledger",
     "Metric",
     "Prediction",
     "Query",
+    "Scheduled",
     "Solver",
     "Step",
+    "Sum",
     "UserError",
     "check_method",
     "extrapolate",

@@ -102,8 +102,9 @@ class Scheduled(Composition):
     def guide(self, step: Step, query: Query) -> Guide:
         """As the method at this time's scale."""
         scale = scheduled_scale(self.shape, self.method.scale, step.t, self.floor, self.power)  # type: ignore[attr-defined]
+        changed: dict[str, Any] = {"scale": scale}
         step.state["method"] = own = dict(step.state["method"])
-        method = replace(self.method, scale=scale)  # type: ignore[type-var]
+        method = replace(self.method, **changed)
         return (yield from in_velocity(method, replace(step, state=own), query))
 
 

@@ -25,7 +25,7 @@ class Ledger:
 
     Attributes:
         forwards: batched forward passes.
-        main: evaluations of the main network for each sample (two in a batch count two; a skipped block its share less).
+        main: evaluations of the main network for each sample (two in a batch are two; a skipped block its share less).
         weak: evaluations of the weak network for each sample.
         weak_cost: cost of one weak evaluation in main evaluations.
     """

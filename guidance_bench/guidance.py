@@ -6,11 +6,10 @@ forward pass and what it all costs is the driver's business (:mod:`guidance_benc
 
 from __future__ import annotations
 
-import inspect
 from abc import abstractmethod
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, cast
 
 from torch import Tensor
 
@@ -196,12 +195,13 @@ def in_velocity(method: Guidance, step: Step, query: Query) -> Guide:
     Raises:
         UserError: ``guide`` is no generator.
     """
-    guide = method.guide(step, query)
-    if not inspect.isgenerator(guide):
+    guide: Guide = method.guide(step, query)
+    space = method.space
+    if not isinstance(guide, Generator):
         raise UserError(f"method {method.name!r}: guide() must be a generator: it asks with `yield query`")
-    if method.space in ("any", "v"):
+    if space in ("any", "v"):
         return (yield from guide)
-    return (yield from _converted(method.space, guide, step))
+    return (yield from _converted(cast(Space, space), guide, step))
 
 
 def _converted(space: Space, guide: Guide, step: Step) -> Guide:

@@ -8,6 +8,7 @@ process trains then neither keeps a GPU busy nor meets NCCL's ten-minute limit.
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any, TypeVar
@@ -32,7 +33,9 @@ def begin(device: torch.device) -> torch.device:
     """
     options: dict[str, Any] = {"backend": "gloo", "timeout": PATIENCE} if "LOCAL_RANK" in os.environ else {}
     try:
-        state = PartialState(cpu=device.type == "cpu", **options)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # that it chooses the number of threads
+            state = PartialState(cpu=device.type == "cpu", **options)
     except (RuntimeError, ValueError) as error:
         raise UserError(f"the processes of this run cannot meet: {str(error).splitlines()[0]}") from error
     if device.type == "cuda" and device.index is None and state.num_processes > 1:
@@ -42,7 +45,7 @@ def begin(device: torch.device) -> torch.device:
 
 def is_first() -> bool:
     """Whether this is the process that trains, evaluates, writes records and talks."""
-    return PartialState().is_main_process
+    return bool(PartialState().is_main_process)
 
 
 def share(items: list[T]) -> list[T]:

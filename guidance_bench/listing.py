@@ -70,7 +70,7 @@ def _parameter(parameter: Parameter) -> str:
 
 
 def method_cost(name: str) -> str:
-    """Evaluations and forward passes a step, counted by running the method's defaults on the toy mixture of 12 blocks."""
+    """Evaluations and forward passes a step, counted by running the defaults on the toy mixture of 12 blocks."""
     toy = BACKBONES.create("toy", depth=12).build()
     ledger = Ledger()
     try:

@@ -85,20 +85,19 @@ def sample_grid(images: Images, stem: Path, columns: int = COLUMNS, title: str =
         figure = canvas((width + 0.01) / DPI, (height + band + 0.01) / DPI)
         figure.set_layout_engine(None)
         axes = figure.add_axes((0, 0, 1, height / (height + band)))
-        axes.imshow(pixels, cmap="gray", vmin=0, vmax=255, interpolation="none", aspect="auto")
+        axes.imshow(pixels, interpolation="none", aspect="auto")
         axes.set_axis_off()
         figure.text(4 / width, 1 - 6 / (height + band), title, va="top", fontsize=8)
         return save(figure, stem, title.replace("\n", ": "), grid=True)
 
 
 def tile(images: Images, columns: int) -> Images:
-    """Images (N, H, W, C) as one picture, (H, W, C) or (H, W) if grey: enlarged by a whole factor, white between."""
-    count, height, width, channels = images.shape
+    """Images (N, H, W, 1 or 3) as one picture (H, W, 3), enlarged by a whole factor, with white lines between them."""
+    count, height, width, _ = images.shape
     factor = max(1, round(CELL / max(height, width)))
     large = images.repeat(factor, axis=1).repeat(factor, axis=2)
     rows = math.ceil(count / columns)
-    sheet = np.full((rows * columns, height * factor + 2, width * factor + 2, channels), 255, np.uint8)
+    sheet = np.full((rows * columns, height * factor + 2, width * factor + 2, 3), 255, np.uint8)
     sheet[:count, 1:-1, 1:-1] = large
     sheet = sheet.reshape(rows, columns, *sheet.shape[1:]).swapaxes(1, 2)
-    picture = sheet.reshape(rows * (height * factor + 2), columns * (width * factor + 2), channels)
-    return picture[..., 0] if channels == 1 else picture
+    return sheet.reshape(rows * (height * factor + 2), columns * (width * factor + 2), 3)

@@ -113,6 +113,7 @@ class Runner:
         """Run every setting for every seed, saying how each came out."""
         records = []
         column = self.benchmark.column(self.benchmark.primary)
+        heading = METRICS.entry(self.benchmark.primary).cls.title  # type: ignore[attr-defined]
         jobs = [(seed, setting) for seed in seeds for setting in settings]
         for number, (seed, setting) in enumerate(jobs, 1):
             started = time.perf_counter()
@@ -121,7 +122,7 @@ class Runner:
             took = time.perf_counter() - started
             value = record["metrics"][column]["mean"]
             line = f"[{number:{len(str(len(jobs)))}}/{len(jobs)}] {title(setting)}, seed {seed}"
-            say(f"{line:<46} {self.benchmark.primary} {value:8.3f}  {took:5.1f} s")
+            say(f"{line:<54} {heading} {value:8.3f} {took:6.1f} s")
         return records
 
     def networks(self, seed: int) -> Networks:

@@ -17,8 +17,8 @@ def scheduled_scale(shape: str, scale: float, t: float, floor: float = 1.0, powe
     * power_cosine: 1 + (w - 1) (1 - cos(pi (1 - t)^s)) / 2, which ends at w;
     * clamp_linear: linear, but never below ``floor``.
 
-    The paper writes them for noise predictions and a weight that counts from 0; these are their forms for t in [0, 1] and
-    a scale that counts from 1.
+    The paper writes them for noise predictions and a weight that counts from 0; these are their forms for t in [0, 1]
+    and a scale that counts from 1.
     """
     data, extra = 1 - t, scale - 1
     if shape == "linear":

@@ -20,6 +20,7 @@ def adopt(output: Path, benchmark: str) -> Path:
     for record in records:
         write_json(folder / "records" / f"{record['run_id']}.json", record)
     write_leaderboard(records, folder, stores=output)
+    (folder / "leaderboard.html").unlink()  # repeats the figures; ``guidance-bench leaderboard`` makes it
     return folder
 
 

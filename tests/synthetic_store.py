@@ -17,7 +17,9 @@ def images_of(start: int, stop: int, shape: tuple[int, ...]) -> np.ndarray:
     return np.stack(rows)
 
 
-def fill(folder: Path, count: int = 25, block: int = 10, shape: tuple[int, ...] = (6, 6, 3), run_id: str = "abc") -> SampleStore:
+def fill(
+    folder: Path, count: int = 25, block: int = 10, shape: tuple[int, ...] = (6, 6, 3), run_id: str = "abc"
+) -> SampleStore:
     store = SampleStore(folder / "samples", run_id, count, block)
     for start, stop in store.blocks:
         labels = np.arange(start, stop, dtype=np.int64) * 7 % 10

@@ -33,7 +33,17 @@ FILES = {
     "bytes.py": b"\xff\xfe\x00",
 }
 
-VERBS = [["rum"], ["--run"], ["run", "--help-me"], ["-x"], ["run", "-c", "job"], [""], ["run run"], ["RUN"], ["évaluer"]]
+VERBS = [
+    ["rum"],
+    ["--run"],
+    ["run", "--help-me"],
+    ["-x"],
+    ["run", "-c", "job"],
+    [""],
+    ["run run"],
+    ["RUN"],
+    ["évaluer"],
+]
 OPTIONS = ["benchmrk=digits", "=", "=x", "method", "a=b=c", "solver.steps=3", "method.scale=2", "benchmark..x=1",
            "benchmark.=1", ".x=1", "~", "~benchmark", "+", "++x=1", "+x=1", "@=2", "benchmark@x=digits", "seed=[", "seed={",
            "seed='", 'seed="', "seed=${nope}", "seed=${oc.env:NO_SUCH_VARIABLE_AT_ALL}", "output=${", "hydra.nope=1",
@@ -42,7 +52,14 @@ OPTIONS = ["benchmrk=digits", "=", "=x", "method", "a=b=c", "solver.steps=3", "m
            "benchmark=../x", "benchmark=digits/x", "method=cgf", "method=CFG", "solver=eulr", "solver=../../etc/passwd",
            "\x00", "\n", "a\nb=1", "é=1", "method=é", "x" * 5000, "seed=" + "9" * 40]  # fmt: skip
 DEVICES = ["device=gpu", "device=cuda:99", "device=cpu:x", "device=", "device=1e3", "device=[cpu]", "device=meta"]
-OUTPUTS = ["output=/proc/x/y", "output=empty.py", "output=empty.py/x", "output=/dev/null", "output=" + "x" * 300, "output=[a]"]
+OUTPUTS = [
+    "output=/proc/x/y",
+    "output=empty.py",
+    "output=empty.py/x",
+    "output=/dev/null",
+    "output=" + "x" * 300,
+    "output=[a]",
+]
 
 
 def commands() -> list[list[str]]:
@@ -55,21 +72,48 @@ def commands() -> list[list[str]]:
     wrong += [[*run, "solver=dopri5", f"solver.atol={value}"] for value in ("nan", "-1", "x", "inf")]
     wrong += [[*run, f"benchmark.samples={value}"] for value in WHOLE]
     wrong += [[*run, f"benchmark.block={value}"] for value in WHOLE]
-    wrong += [[*run, f"benchmark.seeds={value}"] for value in ("[-1]", "[x]", "[1.5]", "[18446744073709551616]", "{a:1}", "a")]
+    wrong += [
+        [*run, f"benchmark.seeds={value}"] for value in ("[-1]", "[x]", "[1.5]", "[18446744073709551616]", "{a:1}", "a")
+    ]
     wrong += [[*run, f"benchmark.methods={value}"] for value in ("[nope]", "[1]", "{a:1}", "[[cfg]]")]
     wrong += [[*run, f"benchmark.labels={value}"] for value in ("sorted", "1", "null", "[random]")]
     wrong += [[*run, f"seed={value}"] for value in ("-1", "x", "1.5", "[1]", "18446744073709551616")]
     wrong += [[*run, f"batch={value}"] for value in ("0", "-3", "x", "1.5")]
     wrong += [["run", option] for option in DEVICES] + [[*run, option] for option in OUTPUTS]
-    wrong += [[*run, f"method={name}"] for name in FILES] + [[*run, f"benchmark={name}"] for name in ("empty.py", "syntax.py")]
-    wrong += [[*run, "method=several.py:a3"], [*run, "method=nothing.py"], [*run, "method=.py"], [*run, "method=folder.py"]]
-    wrong += [[*run, "method=cfg", "-m", f"method.{sweep}"] for sweep in ("scale=1,x", "sale=1,2", "scale=", "scale=range(")]
-    wrong += [[*run, "-m", "method=cfg,nope"], [*run, "-m", "method=cfg,none", "method.scale=1"], [*run, "--multirun", "seed=0,x"]]
+    wrong += [[*run, f"method={name}"] for name in FILES] + [
+        [*run, f"benchmark={name}"] for name in ("empty.py", "syntax.py")
+    ]
+    wrong += [
+        [*run, "method=several.py:a3"],
+        [*run, "method=nothing.py"],
+        [*run, "method=.py"],
+        [*run, "method=folder.py"],
+    ]
+    wrong += [
+        [*run, "method=cfg", "-m", f"method.{sweep}"] for sweep in ("scale=1,x", "sale=1,2", "scale=", "scale=range(")
+    ]
+    wrong += [
+        [*run, "-m", "method=cfg,nope"],
+        [*run, "-m", "method=cfg,none", "method.scale=1"],
+        [*run, "--multirun", "seed=0,x"],
+    ]
     wrong += [["list", "method"], ["list", "metrics", "x"], ["list", ""], ["list", "output=1"]]
     wrong += [["leaderboard", *rest] for rest in (["nothing"], ["empty.py"], ["a", "b"], ["outptu=x"], ["folder.py"])]
-    wrong += [["export", *rest] for rest in (["x"], ["to=a.npz"], ["x", "to=a.npz"], ["folder.py", "to=a.npz"], ["x", "y=1"])]
-    evaluate = [[], ["reference=x"], ["nothing", "reference=x"], ["empty.py", "reference=empty.py"], ["folder.py", "refrence=x"]]
-    evaluate += [["folder.py"], ["folder.py", "reference=nothing"], ["folder.py", "reference=folder.py", "metrics=nope"]]
+    wrong += [
+        ["export", *rest] for rest in (["x"], ["to=a.npz"], ["x", "to=a.npz"], ["folder.py", "to=a.npz"], ["x", "y=1"])
+    ]
+    evaluate = [
+        [],
+        ["reference=x"],
+        ["nothing", "reference=x"],
+        ["empty.py", "reference=empty.py"],
+        ["folder.py", "refrence=x"],
+    ]
+    evaluate += [
+        ["folder.py"],
+        ["folder.py", "reference=nothing"],
+        ["folder.py", "reference=folder.py", "metrics=nope"],
+    ]
     evaluate += [["folder.py", "reference=folder.py", f"batch_size={v}"] for v in ("0", "x", "-1", "1.5", "")]
     wrong += [["evaluate", *rest] for rest in evaluate if rest]
     return [*VERBS, *wrong]
@@ -96,14 +140,19 @@ def test_a_wrong_command_gets_one_line_and_status_2(folder, capfd, arguments):
     before = sorted(os.listdir(folder))
     assert main(arguments) == 2, arguments
     said = capfd.readouterr()
-    assert said.err.startswith("guidance-bench: ") and said.err.count("\n") == 1 and len(said.err) > 25, (arguments, said.err)
+    assert said.err.startswith("guidance-bench: ") and said.err.count("\n") == 1 and len(said.err) > 25, (
+        arguments,
+        said.err,
+    )
     assert "Traceback" not in said.err and not said.out, arguments
     assert set(os.listdir(folder)) - set(before) <= {"outputs", "__pycache__"}
     assert not list(folder.rglob("record.json"))
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("arguments", [WRONG[0], ["run", "benchmark=digit"], ["run", "method=syntax.py"], ["list", "x"]])
+@pytest.mark.parametrize(
+    "arguments", [WRONG[0], ["run", "benchmark=digit"], ["run", "method=syntax.py"], ["list", "x"]]
+)
 def test_the_same_in_a_process_of_its_own(folder, arguments):
     done = subprocess.run(
         [sys.executable, "-m", "guidance_bench.cli", *arguments],

@@ -357,7 +357,8 @@ def test_equal_records_give_equal_files_in_any_order(written, three_seeds, tmp_p
 
 
 def test_several_protocols_get_their_own_sections_and_figures(tmp_path):
-    files = write_leaderboard([*line_up(), *line_up(samples=500)], tmp_path)
+    records = [record_of(method, samples=samples) for method in ("none", "ig") for samples in (500, 1000)]
+    files = write_leaderboard(records, tmp_path)
     assert sum(name.startswith("figures/scale-") and name.endswith(".png") for name in files) == 2
     text = files["leaderboard.html"].read_text(encoding="utf-8")
     assert len(re.findall(r'<section id="protocol-', text)) == 2
@@ -369,7 +370,7 @@ def test_several_protocols_get_their_own_sections_and_figures(tmp_path):
 
 
 def test_the_command_reads_records_and_prints_the_table(tmp_path, capsys):
-    for record in line_up():
+    for record in (record_of("none"), record_of("ig_cfg", {"ig_scale": 1.6})):
         write_json(tmp_path / "runs" / record["run_id"] / "record.json", record)
     files = leaderboard_command(str(tmp_path / "runs"), str(tmp_path / "board"))
     printed = capsys.readouterr().out

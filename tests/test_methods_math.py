@@ -70,7 +70,7 @@ def test_schedules(shape, weight):
 
 
 def test_cfgpp_is_cfg_of_another_scale_under_euler():
-    """x' = (1 - t') x0(v_null + lambda D) + t' eps(v_null), and CFG with lambda t (1 - t') / (t - t') leads there too."""
+    """x' = (1 - t') x0(v_null + lambda D) + t' eps(v_null), and CFG with lambda t (1 - t') / (t - t') leads there."""
     lam = 0.6
     mixed = NULL + lam * (COND - NULL)
     x_next = (1 - T_NEXT) * (X - T * mixed) + T_NEXT * (X + (1 - T) * NULL)

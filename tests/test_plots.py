@@ -124,20 +124,22 @@ def test_tiles_enlarge_without_smoothing():
     picture = tile(images, columns=2)
     factor = CELL // 8
     side = 8 * factor + 2
-    assert picture.shape == (2 * side, 2 * side)
+    assert picture.shape == (2 * side, 2 * side, 3)
     first = picture[1 : side - 1, 1 : side - 1]
-    assert (first == images[0, :, :, 0].repeat(factor, 0).repeat(factor, 1)).all()
-    assert (picture[side + 1 : -1, 1 : side - 1][::factor, ::factor] == images[2, :, :, 0]).all()
+    assert (first == images[0].repeat(factor, 0).repeat(factor, 1)).all()
+    assert (picture[side + 1 : -1, 1 : side - 1][::factor, ::factor] == images[2]).all()
     assert (picture[side:, side:] == 255).all()  # an empty place
     assert tile(np.zeros((1, 64, 64, 3), np.uint8), 1).shape == (66, 66, 3)
 
 
 def test_the_grid_is_written_pixel_by_pixel(tmp_path):
-    images = np.random.default_rng(0).integers(0, 200, (20, 8, 8, 1), dtype=np.uint8)
-    figure = sample_grid(images, tmp_path / "grid", title="ig scale=1.7")
-    saved = np.asarray(Image.open(figure.png).convert("L"))
-    expected = tile(images, COLUMNS)
-    assert (saved[-expected.shape[0] :, : expected.shape[1]] == expected).mean() > 0.999
+    for size, channels, columns in ((8, 1, 10), (8, 3, 7), (32, 3, 10), (64, 1, 3)):
+        images = np.random.default_rng(0).integers(0, 256, (20, size, size, channels), dtype=np.uint8)
+        figure = sample_grid(images, tmp_path / "grid", columns, title="ig scale=1.7\nFD 2.09")
+        saved = np.asarray(Image.open(figure.png).convert("RGB"))
+        expected = tile(images, columns)
+        assert saved.shape[1] == expected.shape[1]
+        assert (saved[-expected.shape[0] :] == expected).all()
     assert figure.svg.read_text(encoding="utf-8").startswith("<?xml")
 
 

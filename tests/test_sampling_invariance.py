@@ -78,7 +78,9 @@ def test_batches_of_1_7_and_64_and_any_order_give_the_same_samples(network, meth
 
 
 def test_the_same_batch_gives_the_same_bits(network):
-    assert torch.equal(make(network, "restless", "euler_maruyama", range(8)), make(network, "restless", "euler_maruyama", range(8)))
+    assert torch.equal(
+        make(network, "restless", "euler_maruyama", range(8)), make(network, "restless", "euler_maruyama", range(8))
+    )
 
 
 def test_samples_would_differ_if_draws_hung_on_the_place_in_the_batch(network):
@@ -86,7 +88,8 @@ def test_samples_would_differ_if_draws_hung_on_the_place_in_the_batch(network):
     noise, labels = initial_noise(11, range(4), network.shape), torch.arange(4)
     solver = gb.SOLVERS.create("euler_maruyama", steps=5)
     a, b = (
-        gb.sample(network, Restless(), solver, labels=labels, noise=noise, seed=11, indices=range(k, k + 4)) for k in (0, 1)
+        gb.sample(network, Restless(), solver, labels=labels, noise=noise, seed=11, indices=range(k, k + 4))
+        for k in (0, 1)
     )
     assert float((a - b).abs().max()) > 0.1
 
@@ -132,7 +135,9 @@ class Small:
 
 ERRORS = [
     torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"),
-    RuntimeError("[enforce fail at alloc_cpu.cpp:117] DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"),
+    RuntimeError(
+        "[enforce fail at alloc_cpu.cpp:117] DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"
+    ),
     RuntimeError("DefaultCPUAllocator: not enough memory: you tried to allocate 3 bytes."),
     RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling cublasCreate(handle)"),
     MemoryError(),

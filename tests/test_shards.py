@@ -69,7 +69,9 @@ def test_a_short_lost_or_foreign_shard_is_missing(tmp_path, capsys):
     assert store.missing() == store.blocks
     told = capsys.readouterr().err
     assert "00000000-00000010" in told and "00000020-00000025" in told and "00000010-00000020" not in told
-    with pytest.raises(gb.UserError, match="00000000-00000010.safetensors' is missing or damaged: run the same command"):
+    with pytest.raises(
+        gb.UserError, match="00000000-00000010.safetensors' is missing or damaged: run the same command"
+    ):
         store.digest()
 
 

@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 import torch
+from guidance_bench.benchmarks.digits.data import dataset, load_images, to_images
 
 from guidance_bench.benchmark import Benchmark, Evaluator, Networks, Setting, register_benchmark
-from guidance_bench.benchmarks.digits.data import dataset, load_images, to_images
 from guidance_bench.errors import UserError
 from guidance_bench.feature_set import FeatureSet
 from guidance_bench.parameters import param
