@@ -63,7 +63,7 @@ def export_command(arguments: Sequence[str]) -> int:
 
 
 def find(run: str, output: Path) -> SampleStore:
-    """The samples of a run, given by its folder or its id in an output folder; :class:`UserError` where there is none."""
+    """The samples of a run, by its folder or its id in an output folder; :class:`UserError` where there is none."""
     for folder in (output.expanduser() / run, Path(run).expanduser()):
         if folder.is_dir():
             return SampleStore.open(folder)

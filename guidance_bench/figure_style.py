@@ -24,11 +24,12 @@ COLOURS = ("#029e73", "#0173b2", "#d55e00", "#cc78bc", "#ca9161", "#56b4e9", "#d
 MARKERS = ("s", "o", "D", "^", "v", "P", "X", "p", "h")
 NEUTRAL = "#4d4d4d"
 INK = "#222222"
-ARROW = r"$\uparrow$"
+HIDDEN = "_above the axis"
 STYLE: dict[Any, Any] = {
     "svg.hashsalt": "guidance_bench",
     "font.family": "DejaVu Sans",
     "font.size": 9.0,
+    "text.parse_math": False,  # a method's name may hold a dollar sign
     "axes.titlesize": 10.0,
     "axes.titleweight": "bold",
     "axes.edgecolor": "#888888",
@@ -157,4 +158,15 @@ def ceiling(table: Table) -> float:
 def mark_hidden(axes: Axes, x: Sequence[float], y: Sequence[float], ceiling: float, colour: str) -> None:
     """An arrow at the upper edge for each point above the axis."""
     for place in (a for a, b in zip(x, y, strict=True) if b > ceiling):
-        axes.plot(place, 0.95, marker=ARROW, color=colour, markersize=9, transform=axes.get_xaxis_transform(), zorder=5)
+        at_edge = axes.get_xaxis_transform()
+        axes.plot(place, 0.94, transform=at_edge, label=HIDDEN, zorder=5, **arrow(colour))
+
+
+def arrow(colour: str) -> dict[str, Any]:
+    """How a point above the axis is drawn."""
+    from matplotlib.path import Path as Outline
+
+    points = [(-0.6, 0.2), (0.0, 1.0), (0.6, 0.2), (0.0, 1.0), (0.0, -1.0)]
+    outline = Outline(points, [Outline.MOVETO, Outline.LINETO, Outline.LINETO, Outline.MOVETO, Outline.LINETO])
+    edge = {"markeredgecolor": colour, "markeredgewidth": 1.8, "markerfacecolor": "none"}
+    return {"linestyle": "", "marker": outline, "markersize": 10, **edge}

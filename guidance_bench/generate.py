@@ -129,14 +129,3 @@ def _out_of_memory(error: BaseException) -> bool:
     if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
         return True
     return any(words in str(error).lower() for words in NO_MEMORY)
-
-
-def total_cost(parts: list[tuple[int, dict[str, float]]]) -> dict[str, float]:
-    """The run's cost, from its shards' sizes and costs.
-
-    Evaluations are for each sample, forward passes for each block, seconds those of all blocks on all processes.
-    """
-    count = sum(n for n, _ in parts)
-    mean = {key: sum(n * cost[key] for n, cost in parts) / count for key in ("main", "weak", "nfe", "forwards")}
-    seconds = sum(cost["seconds"] for _, cost in parts)
-    return {**mean, "seconds": seconds, "images_per_second": count / seconds}

@@ -14,7 +14,7 @@ from .progress import say
 from .results import read_records, to_frame
 from .sheets import best_sheet, compact_sheet, settings_sheet
 from .tables import Table, tables
-from .writers import csv, escape_markdown, latex, markdown, terminal
+from .writers import escape_markdown, latex, markdown, settings_csv, terminal
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -97,7 +97,7 @@ def write_leaderboard(
         samples = StoredSamples(stores, records) if stores else {}
     figures = [write_figures(table, folder / "figures", _suffix(table, found), samples) for table in found]
     texts = {
-        "leaderboard.md": "\n".join(map(_markdown, found, figures)),
+        "leaderboard.md": "\n".join(["# Leaderboard\n", *map(_markdown, found, figures)]),
         "leaderboard.csv": _csv(found),
         "leaderboard.tex": "\n".join(map(_latex, found)),
         "leaderboard.html": render(found, figures, records),
@@ -114,7 +114,7 @@ def _suffix(table: Table, found: Sequence[Table]) -> str:
 
 
 def _markdown(table: Table, figures: Sequence[Figure]) -> str:
-    pictures = [f"![{figure.title}](figures/{figure.png.name})\n" for figure in figures]
+    pictures = [f"![{escape_markdown(figure.title)}](figures/{figure.png.name})\n" for figure in figures]
     return "\n".join(
         [
             f"## {escape_markdown(table.benchmark)}\n",
@@ -138,4 +138,4 @@ def _csv(found: Sequence[Table]) -> str:
     import pandas as pd
 
     frames = [table.settings.assign(best=table.settings.index.isin(table.best.index)) for table in found]
-    return csv(pd.concat(frames, ignore_index=True).drop(columns="networks"))
+    return settings_csv(pd.concat(frames, ignore_index=True).drop(columns="networks"))

@@ -1,8 +1,8 @@
 """Randomness keyed by (seed, sample index, purpose, step), and the label policies.
 
 Every draw of sample i comes from a Philox counter-based generator (Salmon et al., "Parallel random numbers: as easy as
-1, 2, 3", SC 2011) whose key is (seed, purpose) and whose counter starts at (step, i). No draw depends on the batch, on the
-number of processes, or on what was drawn before.
+1, 2, 3", SC 2011) whose key is (seed, purpose) and whose counter starts at (step, i). No draw depends on the batch, on
+the number of processes, or on what was drawn before.
 """
 
 from __future__ import annotations
@@ -84,8 +84,9 @@ def initial_noise(seed: int, indices: Sequence[int], shape: Sequence[int]) -> Te
 def label_sequence(policy: str, count: int, num_classes: int, seed: int) -> Tensor:
     """The class of every sample, (count,) int64.
 
-    "random" draws each label on its own (ADM, DiT); "balanced" gives every class the same share, up to one sample, in an
-    order shuffled by the seed: an evaluator that reads in file order (ADM's Inception Score) must not meet sorted classes.
+    "random" draws each label on its own (ADM, DiT); "balanced" gives every class the same share, up to one sample, in
+    an order shuffled by the seed: an evaluator that reads in file order (ADM's Inception Score) must not meet sorted
+    classes.
     """
     if policy == "random":
         return KeyedRandom(seed, range(count)).integers("label", num_classes)

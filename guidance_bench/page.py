@@ -35,7 +35,7 @@ def render(found: Sequence[Table], figures: Sequence[Sequence[Figure]], records:
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters["sort_key"] = _sort_key
     template = environment.from_string(Path(__file__).with_name("leaderboard.html").read_text(encoding="utf-8"))
-    by_id = {record["run_id"]: record for record in records}
+    by_id = {record["run_id"]: record for record in sorted(records, key=lambda r: str(r["time"]))}  # the latest stays
     boards = [_board(table, group, by_id) for table, group in zip(found, figures, strict=True)]
     return template.render(boards=boards, rows_of=rows_of, spaces=spaces) + "\n"
 

@@ -8,22 +8,20 @@ from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from .backbone import Backbone
 from .benchmark import Benchmark, Evaluator, Networks, Setting
 from .environment import COMMAND, describe, peak_memory
 from .errors import UserError
-from .feature_set import FeatureSet
-from .generate import Job, generate, total_cost
+from .evidence import read_once
+from .generate import Job, generate
 from .guidance import METHODS, Guidance
 from .launch import after_first, agree, is_first
 from .metrics.base import METRICS
 from .progress import say
 from .results import SCHEMA, metric_values, write_record
-from .shards import Digest, SampleStore
+from .shards import SampleStore
 from .solvers import Solver
 from .spec import RunSpec, short_hash
 from .workspace import Workspace
@@ -180,43 +178,13 @@ class Runner:
             "metrics": {self.benchmark.column(k): metric_values([v]) for k, v in values.items()},
             "evaluator": {"name": evaluator.name, **evaluator.identity},
             "networks": networks.facts,
-            "cost": {**total_cost(seen.costs), "peak_memory": peak_memory(self.device)},
+            "cost": {**seen.cost, "peak_memory": peak_memory(self.device)},
             "samples": {"count": spec.samples, "block": spec.block, "batch": seen.batch, "digest": seen.digest},
             "environment": describe(self.device),
             "command": self.command,
             "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         }
         return write_record(self.workspace.record_path(spec.run_id), record)
-
-
-@dataclass(frozen=True)
-class Evidence:
-    """What one reading of a run's samples gives; ``batch`` is the smallest in which any of them were made."""
-
-    features: FeatureSet
-    digest: str
-    costs: list[tuple[int, dict[str, float]]]
-    batch: int
-
-
-def read_once(evaluator: Evaluator, store: SampleStore) -> Evidence:
-    """Features of all samples with their intended labels, digest and cost; one shard is in memory at a time.
-
-    Raises:
-        UserError: a shard is missing or damaged.
-    """
-    digest, costs, labels = Digest(), [], []
-    parts: dict[str, list[NDArray[np.float32]]] = {}
-    for shard in store:
-        digest.update(shard)
-        costs.append((shard.stop - shard.start, shard.cost))
-        labels.append(shard.labels)
-        for name, rows in evaluator.extract(shard.images).items():
-            parts.setdefault(name, []).append(rows)
-    arrays: dict[str, Any] = {name: np.concatenate(rows) for name, rows in parts.items()}
-    arrays["labels"] = np.concatenate(labels)
-    features = FeatureSet(arrays, space=evaluator.name, title="the samples")
-    return Evidence(features, digest.hexdigest(), costs, int(min(cost["batch"] for _, cost in costs)))
 
 
 def title(setting: Setting) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .columns import format_means
-from .figure_style import ARROW, INK, NEUTRAL, Look, canvas, ceiling, looks, mark_hidden, scale_axis
+from .figure_style import INK, NEUTRAL, Look, arrow, canvas, ceiling, looks, mark_hidden, scale_axis
 from .settings import plain, short, swept_parameter
 from .spec import canonical
 
@@ -110,10 +110,8 @@ def _neutral(table: Table) -> list[float]:
 def _legend(figure: Canvas, table: Table) -> None:
     from matplotlib.lines import Line2D
 
-    def sign(marker: str, face: str) -> Line2D:
-        return Line2D([], [], linestyle="", marker=marker, markersize=8, markerfacecolor=face, markeredgecolor=INK)
-
-    entries = [(sign("o", "none"), "best setting")]
+    ring = Line2D([], [], linestyle="", marker="o", markersize=9, markerfacecolor="none", markeredgecolor=INK)
+    entries = [(ring, "best setting")]
     if none := _neutral(table):
         entries.append((Line2D([], [], color=NEUTRAL, linestyle="--"), f"none ({format_means(none)[0]})"))
     if table.settings["n"].max() > 1:
@@ -121,6 +119,6 @@ def _legend(figure: Canvas, table: Table) -> None:
             (Line2D([], [], color=NEUTRAL, marker="o", markersize=3), "mean and sd of seeds; dots: each seed")
         )
     if table.settings[table.primary.name].max() > ceiling(table):
-        entries.append((sign(ARROW, INK), "above the axis"))
+        entries.append((Line2D([], [], **arrow(INK)), "above the axis"))
     lines, labels = zip(*entries, strict=True)
     figure.legend(lines, labels, loc="outside lower center", ncols=len(entries), frameon=False, fontsize=8)

@@ -65,7 +65,7 @@ def tables(frame: pd.DataFrame, primary: str | None = None, metrics: Sequence[st
     Raises:
         UserError: a metric that the runs do not have.
     """
-    groups = frame.groupby(["benchmark", "version", "protocol"], sort=True)
+    groups = frame.groupby(["benchmark", "protocol"], sort=True)
     return {str(key[-1]): _table(str(key[-1]), rows, primary, metrics) for key, rows in groups}
 
 

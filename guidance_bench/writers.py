@@ -23,7 +23,6 @@ LATEX = {
     "↓": r"$\downarrow$",
     "↑": r"$\uparrow$",
     "·": r"$\cdot$",
-    "é": r"\'e",
 }
 
 
@@ -167,7 +166,7 @@ def _terminal_line(texts: Sequence[str], fields: Sheet, widths: Sequence[int]) -
 # -- CSV
 
 
-def csv(settings: pd.DataFrame) -> str:
+def settings_csv(settings: pd.DataFrame) -> str:
     """Every column in full precision; lists with blanks between, parameters as JSON."""
     texts = settings.copy()
     for name in settings.columns:

@@ -20,7 +20,9 @@ FILES = {
     "quits.py": "raise SystemExit(3)",
     "imports.py": "import no_such_module_at_all",
     "foreign.py": "from guidance_bench import register_method\n@register_method('x')\nclass X: pass",
-    "twice.py": "from guidance_bench import Guidance, register_method\n@register_method('cfg')\nclass X(Guidance): pass",
+    "twice.py": (
+        "from guidance_bench import Guidance, register_method\n@register_method('cfg')\nclass X(Guidance): pass"
+    ),
     "several.py": (
         "from guidance_bench import Guidance, register_method\n"
         "@register_method('a1')\nclass A(Guidance): pass\n@register_method('a2')\nclass B(Guidance): pass"
@@ -44,13 +46,17 @@ VERBS = [
     ["RUN"],
     ["évaluer"],
 ]
-OPTIONS = ["benchmrk=digits", "=", "=x", "method", "a=b=c", "solver.steps=3", "method.scale=2", "benchmark..x=1",
-           "benchmark.=1", ".x=1", "~", "~benchmark", "+", "++x=1", "+x=1", "@=2", "benchmark@x=digits", "seed=[", "seed={",
-           "seed='", 'seed="', "seed=${nope}", "seed=${oc.env:NO_SUCH_VARIABLE_AT_ALL}", "output=${", "hydra.nope=1",
-           "hydra/launcher=nope", "hydra/sweeper=nope", "hydra=1", "hydra.job=3", "hydra.run.dir=[1]", "hydra.sweep=x", "hydrae.x=1", "plugins=[x]", "command=x", "defaults=[]", "method=[cfg,ig]",
-           "method={cfg:1}", "method=1", "method=''", "benchmark=null", "method=null", "solver=null", "output='${'", "benchmark=", "benchmark=digit", "benchmark=/",
-           "benchmark=../x", "benchmark=digits/x", "method=cgf", "method=CFG", "solver=eulr", "solver=../../etc/passwd",
-           "\x00", "\n", "a\nb=1", "é=1", "method=é", "x" * 5000, "seed=" + "9" * 40]  # fmt: skip
+OPTIONS = [
+    *("benchmrk=digits", "=", "=x", "method", "a=b=c", "solver.steps=3", "method.scale=2", "benchmark..x=1"),
+    *("benchmark.=1", ".x=1", "~", "~benchmark", "+", "++x=1", "+x=1", "@=2", "benchmark@x=digits"),
+    *("seed=[", "seed={", "seed='", 'seed="', "seed=${nope}", "seed=${oc.env:NO_SUCH_VARIABLE_AT_ALL}"),
+    *("output=${", "output='${'", "hydra=1", "hydra.nope=1", "hydra.job=3", "hydra.run.dir=[1]", "hydra.sweep=x"),
+    *("hydra/launcher=nope", "hydra/sweeper=nope", "hydrae.x=1", "plugins=[x]", "command=x", "defaults=[]"),
+    *("method=[cfg,ig]", "method={cfg:1}", "method=1", "method=''", "method=null", "solver=null", "benchmark=null"),
+    *("benchmark=", "benchmark=digit", "benchmark=/", "benchmark=../x", "benchmark=digits/x", "method=cgf"),
+    *("method=CFG", "method=é", "solver=eulr", "solver=../../etc/passwd", "\x00", "\n", "a\nb=1", "é=1"),
+    *("x" * 5000, "seed=" + "9" * 40),
+]
 DEVICES = ["device=gpu", "device=cuda:99", "device=cpu:x", "device=", "device=1e3", "device=[cpu]", "device=meta"]
 OUTPUTS = [
     "output=/proc/x/y",

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from synthetic_store import fill, images_of, truncate
+from synthetic_store import COST, fill, images_of, truncate
 
 import guidance_bench as gb
 from guidance_bench.cli import main
@@ -126,7 +126,7 @@ import resource, sys
 import numpy as np
 from guidance_bench.benchmark import Evaluator
 from guidance_bench.export import export
-from guidance_bench.runner import read_once
+from guidance_bench.evidence import read_once
 from guidance_bench.shards import SampleStore
 from pathlib import Path
 
@@ -149,7 +149,7 @@ def stores(tmp_path_factory):
     for count in (400, 1600):
         store = SampleStore(folder / str(count) / "samples", "abc", count, 200)
         for start, stop in store.blocks:
-            store.write(Shard(start, stop, images, np.zeros(200, np.int64), {"batch": 200.0}))
+            store.write(Shard(start, stop, images, np.zeros(200, np.int64), COST))
     return folder
 
 

@@ -1,4 +1,4 @@
-"""SIGKILL at random moments of a run, resumed by another number of processes: the same samples and metrics at the end."""
+"""SIGKILL at random moments of a run, resumed by another number of processes: the same samples and metrics."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ import time
 from pathlib import Path
 
 import pytest
-from commands import run, start, tiny
+from commands import Command, run, start, tiny
 
-KILLS = 20
+RUNS, KILLS = 5, 4
+BLOCKS = 6
 #: Seconds that each block and each feature pass is drawn out, so that there are moments to hit.
-SLOW = "0.03"
+SLOW = 0.08
 
 
 def outcome(folder: Path) -> dict:
@@ -27,52 +28,44 @@ def stage(folder: Path) -> str:
         return "recorded"
     shards = len(list(folder.glob("*/samples/*.safetensors")))
     if shards:
-        return "evaluating" if shards == 6 else "sampling"
+        return "evaluating" if shards == BLOCKS else "sampling"
     return "training" if any(folder.glob("models/*")) else "beginning"
 
 
 @pytest.mark.slow
 def test_twenty_kills_change_nothing(tmp_path):
-    """Each kill falls at a random moment after the last trace that the run has left on disk."""
-    expected = outcome_of_a_whole_run(tmp_path)
-    draw = random.Random(5)
-    stages: list[str] = []
-    attempt = 0
-    while len(stages) < KILLS:
-        attempt += 1
-        folder = tmp_path / f"run{attempt}"
-        while len(stages) < KILLS and not any(folder.glob("*/record.json")):
-            processes = draw.choice([1, 2])
-            command = start(tiny(folder), tmp_path / f"log{attempt}", processes, TINY_SLOW=SLOW)
-            wait_for_a_moment(command, folder, draw)
+    """Five runs are killed four times each: in sampling, and last in evaluation or in writing the record."""
+    run(tiny(tmp_path / "whole"), tmp_path / "log")
+    draw, stages = random.Random(5), []
+    for number in range(RUNS):
+        folder, log = tmp_path / f"run{number}", tmp_path / f"log{number}"
+        for kill in range(KILLS):
+            command = start(tiny(folder), log, draw.choice([1, 2]), TINY_SLOW=str(SLOW))
+            wait_for_a_moment(command, folder, kill, draw)
             command.kill()
             command.wait()
             stages.append(stage(folder))
-        run(tiny(folder), tmp_path / f"log{attempt}", processes=draw.choice([1, 2]))
-        assert outcome(folder) == expected, f"after kills at {stages}"
+        run(tiny(folder), log, draw.choice([1, 2]))
+        assert outcome(folder) == outcome(tmp_path / "whole"), f"after kills at {stages}"
         assert not list(folder.glob("*/samples/.*.tmp"))
-    print(f"{KILLS} kills: " + ", ".join(f"{stages.count(s)} {s}" for s in sorted(set(stages))))
-    assert {"sampling", "evaluating"} <= set(stages)
+    print(f"{len(stages)} kills: " + ", ".join(f"{stages.count(s)} {s}" for s in sorted(set(stages))))
+    assert len(stages) == 20 and {"sampling", "evaluating"} <= set(stages)
 
 
-def outcome_of_a_whole_run(tmp_path: Path) -> dict:
-    run(tiny(tmp_path / "whole"), tmp_path / "log", TINY_SLOW=SLOW)
-    return outcome(tmp_path / "whole")
-
-
-def wait_for_a_moment(command, folder: Path, draw: random.Random) -> None:
-    """Until some number of shards is there (7: the evaluation, 8: the record's writing), and a little longer."""
-    target = draw.choice([0, 1, 2, 3, 4, 5, 6, 6, 7, 8])
+def wait_for_a_moment(command: Command, folder: Path, kill: int, draw: random.Random) -> None:
+    """Some shards more than there were, in the end all of them or the record's temporary file; then a little longer."""
+    there = len(list(folder.glob("*/samples/*.safetensors")))
+    wanted = [draw.choice([0, 1]), min(there + 1, BLOCKS), draw.randint(there, BLOCKS), BLOCKS][kill]
+    record = kill == KILLS - 1 and draw.random() < 0.5
+    delay = 0.0 if record else draw.uniform(0, BLOCKS * SLOW if kill == KILLS - 1 else SLOW)
 
     def reached() -> bool:
-        if not any(process.is_alive() for process in command.processes):
-            return True
-        if target == 8:
+        if record:
             return any(folder.glob("*/.record.json*")) or any(folder.glob("*/record.json"))
-        return len(list(folder.glob("*/samples/*.safetensors"))) >= min(target, 6)
+        return len(list(folder.glob("*/samples/*.safetensors"))) >= wanted
 
     until = time.monotonic() + 300
-    while not reached():
+    while not reached() and any(process.is_alive() for process in command.processes):
         assert time.monotonic() < until, command.text()
         time.sleep(0.001)
-    time.sleep(0.0 if target == 8 else draw.uniform(0.0, 0.2 if target == 7 else 0.06))
+    time.sleep(delay)

@@ -9,6 +9,7 @@ import json
 import math
 import re
 
+import numpy as np
 import pytest
 from synthetic_records import BASE, PARAMETERS, line_up, record_of
 
@@ -339,14 +340,22 @@ def test_the_page_needs_nothing_beside_it_and_links_rows_to_records(written, thr
 
 
 def test_hostile_names_do_not_break_out_of_the_page(tmp_path):
-    bad = "<script>alert(1)</script>|_&$"
-    files = write_leaderboard([record_of(bad, {"scale": 2.0}), record_of("none")], tmp_path)
+    bad = "<script>alert(1)</script>|_&$x_{$"
+    records = [record_of(bad, {"scale": 2.0}), record_of("none")]
+    images = {record["run_id"]: np.zeros((4, 8, 8, 1), np.uint8) for record in records}
+    files = write_leaderboard(records, tmp_path, samples=images)
     text = files["leaderboard.html"].read_text(encoding="utf-8")
     assert "<script>alert" not in text and "&lt;script&gt;alert" in text
     assert Page(text).open == []
     assert "<script>" not in files["leaderboard.md"].read_text(encoding="utf-8")
     assert r"\$" in files["leaderboard.tex"].read_text(encoding="utf-8")
     assert all(path.resolve().is_relative_to(tmp_path.resolve()) for path in files.values())
+
+
+def test_the_page_shows_the_record_that_counts(tmp_path):
+    records = [distance_record("ig", 1.7, 0, v, time=f"2026-0{v:.0f}-01T00:00:00Z") for v in (3.0, 2.0)]
+    text = write_leaderboard(records, tmp_path)["leaderboard.html"].read_text(encoding="utf-8")
+    assert records[0]["sha256"] in text and records[1]["sha256"] not in text
 
 
 def test_equal_records_give_equal_files_in_any_order(written, three_seeds, tmp_path):

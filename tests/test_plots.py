@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from synthetic_records import BASE, line_up, record_of
 
-from guidance_bench.figure_style import ARROW, NEUTRAL, ceiling, looks, style
+from guidance_bench.figure_style import HIDDEN, NEUTRAL, ceiling, looks, style
 from guidance_bench.pictures import CELL, COLUMNS, ROWS, StoredSamples, sample_grid, tile
 from guidance_bench.plots import cost_figure, precision_recall_figure, scale_figure, write_figures
 from guidance_bench.results import to_frame
@@ -56,7 +56,7 @@ def test_settings_above_the_axis_are_marked(table):
     assert worst > ceiling(table)
     with style():
         figure = scale_figure(table)
-    marks = {axes.get_title(loc="left"): [m for m in axes.lines if m.get_marker() == ARROW] for axes in figure.axes}
+    marks = {axes.get_title(loc="left"): [m for m in axes.lines if m.get_label() == HIDDEN] for axes in figure.axes}
     assert {method: len(found) for method, found in marks.items()} == {
         "autoguidance": 0,
         "cfg": 1,

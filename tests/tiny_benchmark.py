@@ -1,7 +1,7 @@
 """A benchmark of seconds, loaded as a user's file: a tiny SiT on the digits, features that are the pixels themselves.
 
-For the tests: TINY_SLOW makes each block and each feature pass last so many seconds, TINY_HOLD names a file that keeps a
-process from its third block as long as it exists, TINY_BROKEN breaks the evaluator.
+For the tests: TINY_SLOW makes each block and each feature pass last so many seconds, TINY_HOLD names a file that keeps
+a process from its third block as long as it exists, TINY_BROKEN breaks the evaluator.
 """
 
 from __future__ import annotations
