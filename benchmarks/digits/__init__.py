@@ -22,10 +22,10 @@ from guidance_bench.train import Recipe, train
 
 from .classifier import RECIPE, load_classifier
 from .data import dataset, load_images, to_images
+from .grids import ALL_METHODS, Grid, settings
 
-#: The parameter that each method's grid runs over, and what the grid holds fixed.
-SWEPT = {"cfg": "scale", "autoguidance": "scale", "ig": "scale", "ig_cfg": "ig_scale"}
-FIXED: dict[str, dict[str, Any]] = {"ig_cfg": {"cfg_scale": 1.1, "cfg_high": 0.7}}
+#: What Internal Guidance inside CFG holds fixed while its own scale is swept.
+MILD_CFG = {"cfg_scale": 1.1, "cfg_high": 0.7}
 
 
 @register_benchmark("digits")
@@ -37,11 +37,11 @@ class Digits(Benchmark):
     primary = "frechet_distance"
     space = "digits_cnn"
     #: The same number of settings for every method that has a scale.
-    grids: ClassVar[dict[str, tuple[float, ...]]] = {
-        "cfg": (1.1, 1.2, 1.4),
-        "autoguidance": (1.1, 1.25, 1.5),
-        "ig": (1.4, 1.7, 2.1),
-        "ig_cfg": (1.3, 1.5, 1.8),
+    grids: ClassVar[dict[str, Grid]] = {
+        "cfg": ("scale", (1.1, 1.2, 1.4), {}),
+        "autoguidance": ("scale", (1.1, 1.25, 1.5), {}),
+        "ig": ("scale", (1.4, 1.7, 2.1), {}),
+        "ig_cfg": ("ig_scale", (1.3, 1.5, 1.8), MILD_CFG),
     }
 
     methods: tuple[str, ...] = param((), doc="methods of the line-up; empty: all")
@@ -61,12 +61,7 @@ class Digits(Benchmark):
 
     def line_up(self) -> list[Setting]:
         """``none`` and every method's grid."""
-        grid = [
-            Setting(method, {**FIXED.get(method, {}), SWEPT[method]: scale})
-            for method, scales in self.grids.items()
-            for scale in scales
-        ]
-        return [Setting("none", {}), *grid]
+        return settings(self.grids)
 
     def default_solver(self) -> Solver:
         """Euler."""
@@ -115,11 +110,11 @@ class DigitsFull(Digits):
     """The study behind the README: three seeds, a finer grid, as many samples as there are digits."""
 
     summary = "the same with three seeds, a finer grid and 1,797 samples a run; some forty minutes on two CPU cores"
-    grids: ClassVar[dict[str, tuple[float, ...]]] = {
-        "cfg": (1.05, 1.1, 1.2, 1.35, 1.6),
-        "autoguidance": (1.05, 1.1, 1.2, 1.35, 1.6),
-        "ig": (1.2, 1.4, 1.7, 2.0, 2.5),
-        "ig_cfg": (1.15, 1.3, 1.5, 1.75, 2.0),
+    grids: ClassVar[dict[str, Grid]] = {
+        "cfg": ("scale", (1.05, 1.1, 1.2, 1.35, 1.6), {}),
+        "autoguidance": ("scale", (1.05, 1.1, 1.2, 1.35, 1.6), {}),
+        "ig": ("scale", (1.2, 1.4, 1.7, 2.0, 2.5), {}),
+        "ig_cfg": ("ig_scale", (1.15, 1.3, 1.5, 1.75, 2.0), MILD_CFG),
     }
 
     seeds: tuple[int, ...] = param((0, 1, 2), doc="each trains its own networks and draws its own samples")
@@ -128,3 +123,13 @@ class DigitsFull(Digits):
     solver_steps: int = param(20, low=1, doc="Euler steps")
     train_steps: int = param(1500, low=1, doc="training steps of the main network")
     weak_steps: int = param(300, low=1, doc="training steps of the weak network")
+
+
+@register_benchmark("digits_methods")
+class DigitsMethods(Digits):
+    """Every method of the project at an equal tuning budget, on the networks of ``digits``, three seeds."""
+
+    summary = "every registered method of ours, three settings each, three seeds; hours on two CPU cores"
+    grids: ClassVar[dict[str, Grid]] = ALL_METHODS
+
+    seeds: tuple[int, ...] = param((0, 1, 2), doc="each trains its own networks and draws its own samples")
