@@ -116,9 +116,9 @@ def load_results(path: str | Path | None = None) -> pd.DataFrame:
 
     Returns:
         Columns ``benchmark, protocol, backbone, method, parameters`` (a dict), ``method.<parameter>``, the metrics by
-        their names, ``<metric>.sd``, ``cost.<key>``, ``seed, samples, labels, dtype, solver, run_id, time, device``, and
-        ``version`` (of the benchmark), ``plugin`` (sha256 of the method's file where it is a plug-in), ``networks``
-        (recipes).
+        their names, ``<metric>.sd``, ``cost.<key>``, ``seed, samples, labels, dtype, solver, run_id, time, device``,
+        and ``version`` (of the benchmark), ``plugin`` (sha256 of the method's file where it is a plug-in),
+        ``networks`` (recipes).
 
     Raises:
         UserError: the path does not exist, or a record is corrupt.
