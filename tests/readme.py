@@ -44,10 +44,30 @@ def official() -> str:
     )
 
 
+WORK = {
+    "frechet": "Fréchet distance, 2048 dimensions",
+    "precision": "precision and recall, 10,000 x 10,000",
+    "features": "Inception features of 256 x 256 images",
+}
+PROGRAMS = {"scipy": "SciPy's sqrtm (ADM)", "torch_fidelity": "torch-fidelity"}
+
+
 def speed() -> str:
     record = read_json(RECORDS / "speed.json")
-    rows = [[r["what"], r["against"], f"{r['ratio']:.1f} x", r.get("note", "")] for r in record["rows"]]
-    return grid(["what", "against", "faster by", "note"], rows) + f"\nOne run on {record['device']}."
+    rows = []
+    for work, result in record["results"].items():
+        for program, ratio in result["times_ours_by_median"].items():
+            if program == "ours":
+                continue
+            memory = result.get("peak_ratio", {}).get(program)
+            difference = result.get("relative_difference")
+            error = difference.get(program) if isinstance(difference, dict) else difference
+            rows.append([WORK[work], PROGRAMS[program], f"{ratio:.1f}", f"{memory:.1f}" if memory else "", error])
+    head = ["work", "against", "its time / ours", "its peak memory / ours", "relative difference"]
+    return (
+        grid(head, rows)
+        + f"\nMedians of alternating runs on {record['environment']['device']} (`python -m guidance_bench.speed`)."
+    )
 
 
 def grid(head: list[str], rows: list[list[Any]]) -> str:
@@ -56,7 +76,7 @@ def grid(head: list[str], rows: list[list[Any]]) -> str:
 
 
 def cell(value: Any) -> str:
-    return "none given" if value is None else f"{value:.1e}" if isinstance(value, float) else str(value)
+    return "" if value is None else f"{value:.1e}" if isinstance(value, float) else str(value)
 
 
 SECTIONS = {"leaderboard": leaderboard, "timing": timing, "official": official, "speed": speed}

@@ -15,7 +15,7 @@ from guidance_bench.errors import UserError
 from guidance_bench.extractors import CleanExtractor, extractors_for
 from guidance_bench.features import Hashed, extract
 from guidance_bench.images import ArrayImages
-from guidance_bench.inception import Inception, load_inception
+from guidance_bench.inception import Inception, load_inception, resize
 from guidance_bench.inception_weights import find_packaged, find_weights
 from guidance_bench.metrics import frechet_distance_from_features, inception_features
 
@@ -69,6 +69,17 @@ def resized(images):
 
     x = torch.from_numpy(images).permute(0, 3, 1, 2).float()
     return (interpolate_bilinear_2d_like_tensorflow1x(x, size=(299, 299), align_corners=False) - 128) / 128
+
+
+@pytest.mark.parametrize("size", [(256, 256), (32, 32), (48, 64), (299, 299), (640, 333), (1, 5)])
+def test_resize_equals_torch_fidelitys_bit_for_bit(size):
+    from torch_fidelity.interpolate_compat_tensorflow import interpolate_bilinear_2d_like_tensorflow1x
+
+    images = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (2, *size, 3), np.uint8))
+    theirs = interpolate_bilinear_2d_like_tensorflow1x(
+        images.permute(0, 3, 1, 2).float(), size=(299, 299), align_corners=False
+    )
+    assert torch.equal(resize(images), theirs)
 
 
 def test_one_pass_equals_torch_fidelity_with_a_hook(golden, random_weights):

@@ -122,8 +122,9 @@ def test_a_smaller_batch_is_the_same_run(alone, tmp_path):
 
 
 LAUNCHERS = {
-    "accelerate": ["accelerate.commands.launch", "--num_processes", "2", "--cpu", "--num_machines", "1"],
-    "torchrun": ["torch.distributed.run", "--nproc_per_node", "2", "--master_port", "0"],
+    # --cpu would start a single process, whatever --num_processes says (accelerate 1.15)
+    "accelerate": ["accelerate.commands.launch", "--multi_gpu", "--num_processes", "2", "--num_machines", "1"],
+    "torchrun": ["torch.distributed.run", "--standalone", "--nproc_per_node", "2"],
 }
 
 
