@@ -90,8 +90,7 @@ def run_evaluate(samples: Sequence[str], reference: str, *, output: str | None =
     """
     check_torchvision()
     result = evaluate(samples, reference, **options)
-    specification = {"evaluator": result.evaluator, "samples": [s["sha256"] for s in result.samples]}
-    name = short_hash(specification)
+    name = short_hash(_specification(result))
     path = Path(output) if output else Path("outputs/evaluations") / f"{name}.json"
     record = {
         "evaluation_id": name,
@@ -103,6 +102,12 @@ def run_evaluate(samples: Sequence[str], reference: str, *, output: str | None =
     say(table(result))
     say(f"record: {path}")
     return result
+
+
+def _specification(result: Evaluation) -> dict[str, Any]:
+    """What was computed from what, wherever the files lie."""
+    evaluator = {**result.evaluator, "reference": result.evaluator["reference"]["sha256"]}
+    return {"evaluator": evaluator, "samples": [s["sha256"] for s in result.samples]}
 
 
 def table(result: Evaluation) -> str:

@@ -49,7 +49,7 @@ class Evaluation:
 
 def evaluate(
     samples: str | Path | ImageSource | Sequence[str | Path | ImageSource],
-    reference: str | Path,
+    reference: str | Path | ImageSource,
     metrics: Sequence[str] | None = None,
     *,
     parameters: Mapping[str, Mapping[str, Any]] | None = None,

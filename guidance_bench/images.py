@@ -66,6 +66,29 @@ class ArrayImages(ImageSource):
         return (self._images[part] for part in slices(len(self), size))
 
 
+class DatasetImages(ImageSource):
+    """A map-style dataset, such as torchvision's: its items are images, PIL or uint8 (H, W, 3), or begin with one."""
+
+    def __init__(self, dataset: Any, title: str = "dataset") -> None:
+        self.title = title
+        self._dataset = dataset
+
+    def __len__(self) -> int:
+        return len(self._dataset)
+
+    def batches(self, size: int) -> Iterator[Pixels]:
+        """Items in order."""
+        for part in slices(len(self), size):
+            batch = np.stack([self._image(i) for i in range(part.start, part.stop)])
+            check_images(batch.shape, batch.dtype, self.title)
+            yield batch
+
+    def _image(self, index: int) -> NDArray[Any]:
+        item = self._dataset[index]
+        image = item[0] if isinstance(item, tuple) else item
+        return np.asarray(image.convert("RGB") if isinstance(image, Image.Image) else image)
+
+
 class FolderImages(ImageSource):
     """Every PNG and JPEG below a folder, in the order of their paths, decoded by threads ahead of their use."""
 

@@ -45,23 +45,26 @@ class Reference:
     identity: dict[str, Any]
 
 
-def load_reference(path: str | Path, names: Collection[str], extract: Extract) -> Reference:
-    """The reference at ``path``: a statistics file, or images whose features are made now.
+def load_reference(place: str | Path | ImageSource, names: Collection[str], extract: Extract) -> Reference:
+    """The reference at ``place``: a statistics file, or images whose features are made now.
 
     Args:
-        path: a .npz file, or a folder of images.
+        place: path of a .npz file or a folder of images, or a source of images, such as a dataset.
         names: features that the metrics ask of the reference.
         extract: makes them.
 
     Raises:
         UserError: nothing usable there.
     """
-    file = Path(path).expanduser()
-    if file.suffix == ".npz" and file.is_file() and "mu" in npz_keys(file):
-        return _statistics_file(file, extract)
-    source = Hashed(open_images(file))
+    if not isinstance(place, ImageSource):
+        file = Path(place).expanduser()
+        if file.suffix == ".npz" and file.is_file() and "mu" in npz_keys(file):
+            return _statistics_file(file, extract)
+        place = open_images(file)
+    source = Hashed(place)
     features = extract(source, names)
-    return Reference(features, {"path": str(path), "kind": "images", "count": len(source), "sha256": source.sha256()})
+    identity = {"path": source.title, "kind": "images", "count": len(source), "sha256": source.sha256()}
+    return Reference(features, identity)
 
 
 def save_reference(path: str | Path, features: FeatureSet, provenance: Mapping[str, Any]) -> str:

@@ -136,7 +136,11 @@ def test_command_prints_a_table_and_writes_a_record(paths, fake, capsys):
 
 
 def test_record_is_named_by_what_it_holds(paths, fake, capsys):
-    for arguments in (["a.npz"], ["a.npz", "batch_size=5"], ["b.npz"], ["a.npz", "kid.subset_size=20", "metrics=kid"]):
+    (paths / "copies").mkdir()
+    for name in ("a.npz", "real.npz"):
+        (paths / "copies" / name).write_bytes((paths / name).read_bytes())
+    assert main(["evaluate", "copies/a.npz", "reference=copies/real.npz", "batch_size=5"]) == 0
+    for arguments in (["a.npz"], ["b.npz"], ["a.npz", "kid.subset_size=20", "metrics=kid"]):
         assert main(["evaluate", *arguments, "reference=real.npz"]) == 0
     assert len(list((paths / "outputs/evaluations").glob("*.json"))) == 3
 

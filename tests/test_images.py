@@ -9,7 +9,7 @@ from PIL import Image
 from safetensors.numpy import save_file
 
 from guidance_bench.errors import UserError
-from guidance_bench.images import ArrayImages, open_images
+from guidance_bench.images import ArrayImages, DatasetImages, open_images
 
 
 def read(path, size=3):
@@ -59,6 +59,14 @@ def test_sample_store(tmp_path):
 def test_array():
     images = pictures(3, 5)
     assert np.array_equal(np.concatenate(list(ArrayImages(images).batches(2))), images)
+
+
+def test_dataset():
+    images = pictures(3, 5)
+    for items in (images, [Image.fromarray(i) for i in images], [(Image.fromarray(i), 7) for i in images]):
+        assert np.array_equal(np.concatenate(list(DatasetImages(items).batches(2))), images)
+    with pytest.raises(UserError, match="'dataset' holds float32"):
+        next(DatasetImages(images.astype(np.float32)).batches(2))
 
 
 def test_jpeg_grey_and_transparent(tmp_path):

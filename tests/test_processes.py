@@ -157,7 +157,7 @@ class HalfCFG(Guidance):
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not importlib.util.find_spec("hydra_plugins.hydra_submitit_launcher"), reason="the extra [slurm]")
+@pytest.mark.skipif(not importlib.util.find_spec("submitit"), reason="the extra [slurm]")
 def test_a_sweep_of_jobs_side_by_side_with_a_method_of_the_users(tmp_path):
     """submitit's local executor: the same pickled jobs in fresh processes as on SLURM, without the queue."""
     (tmp_path / "half.py").write_text(METHOD)
