@@ -6,19 +6,25 @@ where the samples are; tables and the other figures can be made again from the r
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
+from typing import Any
 
-from guidance_bench.files import write_json
 from guidance_bench.leaderboard import write_leaderboard
-from guidance_bench.results import read_records
+from guidance_bench.results import read_records, write_record
+
+
+def portable(record: dict[str, Any]) -> dict[str, Any]:
+    """The record without the folder that its command wrote to: it means nothing on another machine."""
+    return {**record, "command": re.sub(r" output=\S+", "", record["command"])}
 
 
 def adopt(output: Path, benchmark: str) -> Path:
     folder = Path(__file__).parent.parent / "benchmarks" / "results" / benchmark
     records = [r for r in read_records(output) if r["spec"]["benchmark"]["name"] == benchmark]
     for record in records:
-        write_json(folder / "records" / f"{record['run_id']}.json", record)
+        write_record(folder / "records" / f"{record['run_id']}.json", portable(record))
     write_leaderboard(records, folder, stores=output)
     (folder / "leaderboard.html").unlink()  # repeats the figures; ``guidance-bench leaderboard`` makes it
     return folder
