@@ -22,7 +22,7 @@ from guidance_bench.train import Recipe, train
 
 from .classifier import RECIPE, load_classifier
 from .data import dataset, load_images, to_images
-from .grids import ALL_METHODS, Grid, settings
+from .grids import SWEEPS, WIDE, Grid, settings
 
 #: What Internal Guidance inside CFG holds fixed while its own scale is swept.
 MILD_CFG = {"cfg_scale": 1.1, "cfg_high": 0.7}
@@ -125,11 +125,16 @@ class DigitsFull(Digits):
     weak_steps: int = param(300, low=1, doc="training steps of the weak network")
 
 
-@register_benchmark("digits_methods")
-class DigitsMethods(Digits):
-    """Every method of the project at an equal tuning budget, on the networks of ``digits``, three seeds."""
+@register_benchmark("digits_pilot")
+class DigitsPilot(Digits):
+    """Finds the strengths that the study of all methods tries: every method over a wide range, on networks of a seed
+    that the study does not use."""
 
-    summary = "every registered method of ours, three settings each, three seeds; hours on two CPU cores"
-    grids: ClassVar[dict[str, Grid]] = ALL_METHODS
+    summary = "where each method's best scale lies: every method, seven settings from weak to strong, a seed of its own"
+    grids: ClassVar[dict[str, Grid]] = {method: sweep.grid(WIDE) for method, sweep in SWEEPS.items()}
 
-    seeds: tuple[int, ...] = param((0, 1, 2), doc="each trains its own networks and draws its own samples")
+    seeds: tuple[int, ...] = param((100,), doc="each trains its own networks and draws its own samples")
+    samples: int = param(500, low=10, doc="samples a run")
+    block: int = param(250, low=1, doc="samples made together")
+    train_steps: int = param(1500, low=1, doc="training steps of the main network")
+    weak_steps: int = param(300, low=1, doc="training steps of the weak network")
