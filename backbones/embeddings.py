@@ -60,10 +60,13 @@ def noise_for(embedding: Tensor, edit: Edit) -> Tensor:
     return noise * embedding.std(dim=1, keepdim=True)
 
 
-def add_noise(condition: Tensor, edits: Sequence[Edit]) -> Tensor:
-    """The condition (N, D), time and class together, with the noise that "time_noise" puts on its time."""
+def add_noise(condition: Tensor, time: Tensor, edits: Sequence[Edit]) -> Tensor:
+    """The condition (N, D), time and class together, with the noise that "time_noise" puts on the time embedding.
+
+    The noise is in the scale of the time embedding (N, D), as in the pseudocode of TSG (arXiv 2407.02687).
+    """
     edit = next((edit for edit in edits if edit.kind == "time_noise"), None)
-    return condition + edit.amount * noise_for(condition, edit) if edit else condition
+    return condition + edit.amount * noise_for(time, edit) if edit else condition
 
 
 def mix_with_noise(embedding: Tensor, edit: Edit) -> Tensor:

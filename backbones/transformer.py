@@ -126,7 +126,8 @@ class Transformer(Backbone):
     ) -> Prediction:
         """Velocities in the dtype of the parameters, in the network's own convention of time and sign."""
         tokens = self.x_embedder(x.to(self.pos_embed.dtype)) + self.pos_embed
-        condition = self._condition(t, y, edits)
+        time = self.t_embedder(t)
+        condition = self._condition(time, y, edits)
         tapped: dict[int, Tensor] = {}
         shown: dict[int, Tensor] = {}
         for layer, block in enumerate(self.blocks, start=1):
@@ -134,33 +135,37 @@ class Transformer(Backbone):
                 shown[layer] = cast(Block, block).attention_map(tokens, condition, self.feat_rope)
             active = [edit for edit in edits if layer in edit.layers]
             tokens = (
-                self._edited(layer, tokens, condition, active) if active else block(tokens, condition, self.feat_rope)
+                self._edited(layer, tokens, condition, time, active)
+                if active
+                else block(tokens, condition, self.feat_rope)
             )
             if layer in taps:
                 tapped[layer] = self._velocity(self.final_layer_xr, tokens, condition)
         return Prediction(self._velocity(self.final_layer, tokens, condition), tapped, shown)
 
-    def _condition(self, t: Tensor, y: Tensor, edits: Sequence[Edit]) -> Tensor:
+    def _condition(self, time: Tensor, y: Tensor, edits: Sequence[Edit]) -> Tensor:
         """Time and class (N, D), under the edits that act everywhere."""
-        time, label = self.t_embedder(t), self.y_embedder(y)
+        label = self.y_embedder(y)
         everywhere = [edit for edit in edits if edit.kind == "class_noise" or not edit.layers]
         if not everywhere:
-            return cast(Tensor, time + label)
+            return time + cast(Tensor, label)
         parts = []
-        for rows, own in segments(everywhere, len(t)):
+        for rows, own in segments(everywhere, len(y)):
             noise = find(own, "class_noise")
-            parts.append(add_noise(time[rows] + (mix_with_noise(label[rows], noise) if noise else label[rows]), own))
+            mixed = mix_with_noise(label[rows], noise) if noise else label[rows]
+            parts.append(add_noise(time[rows] + mixed, time[rows], own))
         return torch.cat(parts)
 
-    def _edited(self, layer: int, tokens: Tensor, condition: Tensor, edits: Sequence[Edit]) -> Tensor:
+    def _edited(self, layer: int, tokens: Tensor, condition: Tensor, time: Tensor, edits: Sequence[Edit]) -> Tensor:
         """One block, each run of rows under its own edits."""
         parts = [
-            self._edited_rows(layer, tokens[rows], condition[rows], own) for rows, own in segments(edits, len(tokens))
+            self._edited_rows(layer, tokens[rows], add_noise(condition[rows], time[rows], own), own)
+            for rows, own in segments(edits, len(tokens))
         ]
         return parts[0] if len(parts) == 1 else torch.cat(parts)
 
     def _edited_rows(self, layer: int, tokens: Tensor, condition: Tensor, edits: Sequence[Edit]) -> Tensor:
-        block, condition = self.blocks[layer - 1], add_noise(condition, edits)
+        block = self.blocks[layer - 1]
         shuffle = find(edits, "token_shuffle")
         if not shuffle:
             return cast(Tensor, block(tokens, condition, self.feat_rope, edits))

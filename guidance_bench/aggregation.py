@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -90,7 +91,8 @@ def best(aggregated: pd.DataFrame, primary: str) -> pd.DataFrame:
     """Each method's best setting by the mean of the primary metric, the best method of a protocol first.
 
     The best of k settings is chosen on the samples that are scored, which flatters a method the more the larger k is:
-    column ``settings`` holds k. Column ``gain`` is the improvement over ``none`` in percent, over the seeds that both
+    column ``settings`` holds k. Columns ``held_out`` and ``held_out_sd`` are free of that: :func:`held_out` over the
+    seeds; NaN for one seed. Column ``gain`` is the improvement over ``none`` in percent, over the seeds that both
     have (NaN without ``none`` or a common seed). Rows keep the index that they have in ``aggregated``.
 
     Raises:
@@ -116,7 +118,33 @@ def _best_of_protocol(settings: pd.DataFrame, primary: str) -> pd.DataFrame:
     neutral = settings[settings["method"] == "none"]
     base = _by_seed(neutral.iloc[0], primary) if len(neutral) else {}
     gains = [_gain(row, base, column) for _, row in chosen.iterrows()]
-    return chosen.assign(settings=chosen["method"].map(tried), gain=gains)
+    fair = {method: list(held_out(rows, column).values()) for method, rows in settings.groupby("method")}
+    means = [float(np.mean(fair[m])) if fair[m] else math.nan for m in chosen["method"]]
+    spreads = [float(np.std(fair[m], ddof=1)) if fair[m] else math.nan for m in chosen["method"]]
+    return chosen.assign(settings=chosen["method"].map(tried), gain=gains, held_out=means, held_out_sd=spreads)
+
+
+def held_out(settings: pd.DataFrame, column: Column) -> dict[int, float]:
+    """A metric by seed, of the setting that is best by its mean over all *other* seeds.
+
+    No seed has a say in what is scored on it, so however many settings a method tries, it gains nothing by chance.
+
+    Args:
+        settings: aggregated settings of one method.
+        column: the metric.
+
+    Returns:
+        {} where fewer than two seeds have run every setting.
+    """
+    values = [_by_seed(row, column.name) for _, row in settings.iterrows()]
+    seeds = sorted(set.intersection(*(set(one) for one in values)))
+    if len(seeds) < 2:
+        return {}
+
+    def loss_elsewhere(one: Mapping[int, float], seed: int) -> float:
+        return column.loss(float(np.mean([one[other] for other in seeds if other != seed])))
+
+    return {seed: min(values, key=lambda one, seed=seed: loss_elsewhere(one, seed))[seed] for seed in seeds}
 
 
 def _by_seed(row: pd.Series[Any], metric: str) -> dict[int, float]:

@@ -29,7 +29,7 @@ class Edit:
     * identity_attention: each token attends to itself alone;
     * query_blur: queries are blurred over the grid of tokens, by ``amount`` tokens;
     * token_shuffle: the block reads its tokens in a random order;
-    * time_noise: noise on the time embedding, ``amount`` standard deviations of the condition
+    * time_noise: noise on the time embedding, ``amount`` standard deviations of it
       (no ``layers``: everywhere);
     * class_noise: noise on the class embedding, ``amount`` standard deviations of it, whose mean and spread are kept.
 

@@ -14,11 +14,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from .backbone import Backbone
+from .errors import UserError
 from .feature_set import FeatureSet
 from .guidance import METHODS, Guidance
 from .parameters import Configurable
 from .registry import Registry
 from .solvers import Solver
+from .train import Dataset
 
 #: Images (N, H, W, C) uint8 to named features.
 Extract = Callable[[NDArray[np.uint8]], dict[str, NDArray[np.float32]]]
@@ -109,6 +111,14 @@ class Benchmark(Configurable):
     @abstractmethod
     def networks(self, seed: int, folder: Path, device: torch.device) -> Networks:
         """Train, resume or load the networks; what has been made lies under ``folder`` and is not made again."""
+
+    def training_data(self) -> Dataset:
+        """Latents and labels that the networks were trained on, for methods that measure something on them.
+
+        Raises:
+            UserError: the benchmark has none at hand.
+        """
+        raise UserError(f"benchmark {self.name!r} has no training data at hand, and this method measures on them")
 
     @abstractmethod
     def evaluator(self, folder: Path, device: torch.device) -> Evaluator:

@@ -48,6 +48,8 @@ def note(best: pd.DataFrame, primary: Column) -> str:
         "method the more, the more settings were tried (column Settings).",
         f"{primary.title} gain is the improvement over none.",
     ]
+    if best["held_out"].notna().any():
+        sentences.append(f"{primary.title} held out does not: each seed is scored at what was best on the other seeds.")
     if tuned["settings"].nunique() > 1:
         sentences.append("The methods were not given the same number of settings.")
     sentences.append(_seeds(best))

@@ -10,7 +10,7 @@ register a class of three lines that passes ``guide`` on to one.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
@@ -48,11 +48,16 @@ class Composition(Guidance):
 
     def parameters(self) -> dict[str, Any]:
         """As plain values, the methods inside with their names."""
+        return self._described(lambda method: method.parameters())
+
+    def identity(self) -> dict[str, Any]:
+        """The same, with the identities of the methods inside."""
+        return self._described(lambda method: method.identity())
+
+    def _described(self, describe: Callable[[Guidance], dict[str, Any]]) -> dict[str, Any]:
         own = {k: v for k, v in super().parameters().items() if k not in ("method", "methods")}
-        inside = [
-            {"name": m.name, "parameters": m.parameters()} for m in {id(m): m for m in self.parts().values()}.values()
-        ]
-        return {**own, "methods": inside}
+        inside = {id(m): m for m in self.parts().values()}.values()
+        return {**own, "methods": [{"name": m.name, "parameters": describe(m)} for m in inside]}
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -1,8 +1,9 @@
-"""Blurs and the two-times pyramid that methods and edits share, on grids of any size."""
+"""Blurs and the Laplacian pyramid that methods and edits share, on grids of any size."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
@@ -24,18 +25,33 @@ def gaussian_blur(x: Tensor, sigma: float) -> Tensor:
     return rows @ x @ columns.T
 
 
-def low_pass(x: Tensor, stride: int = 1) -> Tensor:
-    """What is left of x (N, C, H, W) after a step down and up a pyramid: blurred, halved, enlarged.
+def pyramid(x: Tensor, levels: int) -> list[Tensor]:
+    """Laplacian pyramid of x (N, C, H, W): ``levels`` bands, the finest first, each half as wide as the one before.
 
-    The blur is the binomial (1, 4, 6, 4, 1) / 16 of Burt and Adelson, "The Laplacian Pyramid as a Compact Image Code".
-    At level k of a pyramid that keeps the full size, ``stride`` is 2^k: places that far apart are neighbours.
+    Burt and Adelson, "The Laplacian Pyramid as a Compact Image Code": a band is what blurring, halving and enlarging
+    loses. Halving and enlarging are bilinear and the blur follows the enlargement, as in kornia's pyramid.
     """
-    half = [max(1, size // (2 * stride)) for size in x.shape[-2:]]
-    small = F.interpolate(_binomial(x, stride), size=half, mode="bilinear", align_corners=False, antialias=False)
-    return F.interpolate(small, size=x.shape[-2:], mode="bilinear", align_corners=False)
+    if levels == 1:
+        return [x]
+    half = [max(1, size // 2) for size in x.shape[-2:]]
+    small = F.interpolate(_binomial_blur(x), size=half, mode="bilinear", align_corners=False)
+    return [x - _enlarged(small, x.shape[-2:]), *pyramid(small, levels - 1)]
 
 
-def _binomial(x: Tensor, stride: int) -> Tensor:
+def collapse(bands: Sequence[Tensor]) -> Tensor:
+    """The sum of a pyramid's bands, enlarged as they were; the inverse of :func:`pyramid`."""
+    if len(bands) == 1:
+        return bands[0]
+    return bands[0] + _enlarged(collapse(bands[1:]), bands[0].shape[-2:])
+
+
+def _enlarged(x: Tensor, size: Sequence[int]) -> Tensor:
+    return _binomial_blur(F.interpolate(x, size=list(size), mode="bilinear", align_corners=False))
+
+
+def _binomial_blur(x: Tensor) -> Tensor:
+    """Blur by (1, 4, 6, 4, 1) / 16 in both directions; mirrored at the borders, or repeated where x is too small."""
     taps = torch.tensor([1.0, 4.0, 6.0, 4.0, 1.0], dtype=x.dtype, device=x.device) / 16
     kernel = (taps[:, None] * taps).expand(x.shape[1], 1, 5, 5)
-    return F.conv2d(F.pad(x, [2 * stride] * 4, mode="replicate"), kernel, groups=x.shape[1], dilation=stride)
+    border = "reflect" if min(x.shape[-2:]) > 2 else "replicate"
+    return F.conv2d(F.pad(x, [2] * 4, mode=border), kernel, groups=x.shape[1])

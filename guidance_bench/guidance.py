@@ -18,6 +18,7 @@ from .errors import UserError
 from .interpolant import Space, from_velocity, to_velocity
 from .noise import KeyedRandom
 from .parameters import Configurable
+from .prepass import Prepass
 from .registry import Registry
 
 #: What a method's generator looks like: yields one query or a tuple, receives one velocity or a tuple, returns one.
@@ -142,6 +143,19 @@ class Guidance(Configurable):
         The ledger counts; this is the promise that it is compared with.
         """
         return None
+
+    def identity(self) -> dict[str, Any]:
+        """The parameters as a run's specification holds them; what lies in a file is named by its hash."""
+        return self.parameters()
+
+    def prepare(self, prepass: Prepass) -> tuple[Guidance, dict[str, Any]]:
+        """Measure what the method needs to know of a network beforehand, for a run.
+
+        Returns:
+            The method that guides (by default itself), and for the record what was measured: plain values, {} if
+            nothing.
+        """
+        return self, {}
 
     def init(self) -> dict[str, Any]:
         """The state before the first step of a batch."""

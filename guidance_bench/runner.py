@@ -19,6 +19,7 @@ from .generate import Job, generate
 from .guidance import METHODS, Guidance
 from .launch import after_first, agree, is_first
 from .metrics.base import METRICS
+from .prepass import Prepass
 from .progress import say
 from .results import SCHEMA, metric_values, write_record
 from .shards import SampleStore
@@ -55,7 +56,7 @@ class Runner:
         return RunSpec(
             benchmark=self.benchmark.protocol(),
             networks=self.benchmark.recipes(seed),
-            method={**_named(method), "plugin_sha256": METHODS.entry(method.name).sha256},
+            method=_identity(method),
             solver=_named(self.solver),
             labels=self.benchmark.labels,
             samples=self.benchmark.samples,
@@ -81,8 +82,9 @@ class Runner:
             if record is not None and whole:
                 return record
             networks = self.networks(seed)
-            generate(self._job(setting.create(), networks, seed), store, f"{title(setting)} seed {seed}")
-            return agree(lambda: self._record(spec, networks, store))
+            method, measured = self.prepare(setting.create(), networks, seed)
+            generate(self._job(method, networks, seed), store, f"{title(setting)} seed {seed}")
+            return agree(lambda: self._record(spec, networks, measured, store))
 
     def _look(self, spec: RunSpec, store: SampleStore) -> tuple[dict[str, Any] | None, bool]:
         """The record, if the run is done, and whether the samples behind it are as it says (or all deleted)."""
@@ -94,11 +96,13 @@ class Runner:
         except UserError:
             return record, False
 
-    def _record(self, spec: RunSpec, networks: Networks, store: SampleStore) -> dict[str, Any]:
+    def _record(
+        self, spec: RunSpec, networks: Networks, measured: dict[str, Any], store: SampleStore
+    ) -> dict[str, Any]:
         """A new record; or the one that was there, if the samples that have been made again are those of it."""
         record = self.workspace.record(spec.run_id)
         if record is None:
-            return self._evaluate(spec, networks, store)
+            return self._evaluate(spec, networks, measured, store)
         if store.digest() != record["samples"]["digest"]:
             device = record["environment"]["device"]
             raise UserError(
@@ -134,6 +138,15 @@ class Runner:
             self._networks = {seed: made}
         return self._networks[seed]
 
+    def prepare(self, method: Guidance, networks: Networks, seed: int) -> tuple[Guidance, dict[str, Any]]:
+        """A method after what it measures of the main network: the first process measures, the others read."""
+        name = short_hash({"method": method.name, **_code(method), "network": self.benchmark.recipes(seed)["main"]})
+        prepass = Prepass(networks.main, self.benchmark.training_data, self.workspace.prepass(name))
+        if type(method).prepare is Guidance.prepare:
+            return method, {}
+        with self._alone(f"prepass/{name}"):
+            return after_first(lambda: method.prepare(prepass))
+
     def evaluator(self) -> Evaluator:
         """The benchmark's feature space, made at the first call."""
         if self._evaluator is None:
@@ -165,7 +178,9 @@ class Runner:
             batch=self.batch,
         )
 
-    def _evaluate(self, spec: RunSpec, networks: Networks, store: SampleStore) -> dict[str, Any]:
+    def _evaluate(
+        self, spec: RunSpec, networks: Networks, measured: dict[str, Any], store: SampleStore
+    ) -> dict[str, Any]:
         evaluator = self.evaluator()
         seen = read_once(evaluator, store)
         values: dict[str, float] = {}
@@ -178,6 +193,7 @@ class Runner:
             "metrics": {self.benchmark.column(k): metric_values([v]) for k, v in values.items()},
             "evaluator": {"name": evaluator.name, **evaluator.identity},
             "networks": networks.facts,
+            **({"prepass": measured} if measured else {}),
             "cost": {**seen.cost, "peak_memory": peak_memory(self.device)},
             "samples": {"count": spec.samples, "block": spec.block, "batch": seen.batch, "digest": seen.digest},
             "environment": describe(self.device),
@@ -192,6 +208,14 @@ def title(setting: Setting) -> str:
     defaults = {p.name: p.default for p in METHODS.parameters(setting.method)}
     shown = [f"{k}={v}" for k, v in setting.parameters.items() if v != defaults.get(k) or "scale" in k]
     return " ".join([setting.method, *shown])
+
+
+def _identity(method: Guidance) -> dict[str, Any]:
+    return {"name": method.name, "parameters": method.identity(), **_code(method)}
+
+
+def _code(method: Guidance) -> dict[str, Any]:
+    return {"plugin_sha256": METHODS.entry(method.name).sha256}
 
 
 def _named(thing: Any) -> dict[str, Any]:

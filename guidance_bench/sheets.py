@@ -67,6 +67,7 @@ def best_sheet(best: pd.DataFrame, metrics: Sequence[Column]) -> Sheet:
         *_names(best),
         *(metric_field(best, column) for column in metrics),
         gain_field(best, metrics[0]),
+        *held_out_field(best, metrics[0]),
         nfe_field(best),
         speed_field(best),
         count_field("Settings", best["settings"].tolist()),
@@ -123,6 +124,15 @@ def gain_field(best: pd.DataFrame, column: Column, places: int = 1) -> Field:
     """Improvement over ``none`` in percent; a positive number is an improvement whatever the metric."""
     gains: list[float] = best["gain"].tolist()
     return Field(f"{column.title} gain", [Cell(f"{g:+.{places}f} %" if math.isfinite(g) else "-", g) for g in gains])
+
+
+def held_out_field(best: pd.DataFrame, column: Column) -> Sheet:
+    """The ranking metric with each seed's setting chosen on the other seeds; nothing where no method has two seeds."""
+    means: list[float] = best["held_out"].tolist()
+    if not any(map(math.isfinite, means)):
+        return []
+    texts = format_means(means, best["held_out_sd"].tolist())
+    return [Field(f"{column.title} held out", [Cell(t, m) for t, m in zip(texts, means, strict=True)])]
 
 
 def nfe_field(rows: pd.DataFrame) -> Field:

@@ -17,7 +17,7 @@ from .results import read_record
 
 class Workspace:
     """An output folder: ``<run_id>/record.json``, ``<run_id>/samples``, ``models/<recipe>``, ``features/<space>``,
-    ``leaderboards/<benchmark>``.
+    ``prepass/<hash>``, ``leaderboards/<benchmark>``.
 
     Raises:
         UserError: the folder cannot be made or written.
@@ -36,6 +36,10 @@ class Workspace:
     def models(self) -> Path:
         """Trained networks, by the hash of their recipes."""
         return self.folder / "models"
+
+    def prepass(self, name: str) -> Path:
+        """What a method has measured of a network."""
+        return self.folder / "prepass" / name
 
     def features(self, benchmark: str) -> Path:
         """What a benchmark's evaluator keeps."""

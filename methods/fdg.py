@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from guidance_bench.filters import low_pass
-from guidance_bench.guidance import Guidance, Guide, Query, Step, register_method
+from torch import Tensor
+
+from guidance_bench.filters import collapse, pyramid
+from guidance_bench.guidance import Guidance, Guide, Query, Step, per_sample_dot, register_method
 from guidance_bench.parameters import param
 
 
@@ -14,10 +16,11 @@ class FrequencyDecoupledGuidance(Guidance):
     """v_class + sum over bands b of (w_b - 1) b(v_class - v_null); the bands of a Laplacian pyramid sum to the whole.
 
     Sadat et al., "Guidance in the Frequency Domain Enables High-Fidelity Sampling at Low CFG Scales", arXiv
-    2506.19713. Low frequencies fix the composition and want a small scale, high ones the detail and want a large one.
-    The pyramid is linear, so the update is affine and the space does not matter. With more than two levels the scales
-    between are evenly spaced. The paper's SDXL setting is 5 and 10; its optional projection is not included (see
-    ``apg``).
+    2506.19713; the pyramid and the projection are those of diffusers' guider of this name. Low frequencies fix the
+    composition and want a small scale, high ones the detail and want a large one. The paper's SDXL setting is 5 and
+    10. With more than two levels the scales between are evenly spaced. The pyramid is linear, so the update is affine
+    and the space does not matter; with ``parallel`` below 1, which weakens what is parallel to a band of v_class (see
+    ``apg``), it is one of velocities.
     """
 
     summary = "CFG with a smaller scale for low frequencies than for high ones"
@@ -27,6 +30,12 @@ class FrequencyDecoupledGuidance(Guidance):
     low_scale: float = param(1.2, doc="of the lowest band; 1 is no guidance")
     high_scale: float = param(1.8, doc="of the highest band; 1 is no guidance")
     levels: int = param(2, low=2, high=6, doc="bands")
+    parallel: float = param(1.0, high=1.0, doc="share of the parallel part that is kept in each band")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.parallel != 1:
+            object.__setattr__(self, "space", "v")
 
     def evaluations(self, depth: int) -> tuple[float, float]:
         """Two; one where both scales are 1."""
@@ -37,9 +46,16 @@ class FrequencyDecoupledGuidance(Guidance):
         if self.low_scale == self.high_scale == 1:
             return (yield query)
         cond, null = yield query, query.null()
-        rest, guided = cond - null, cond
-        for level in range(self.levels - 1):
-            low = low_pass(rest, 2**level)
-            scale = self.high_scale + (self.low_scale - self.high_scale) * level / (self.levels - 1)
-            guided, rest = guided + (scale - 1) * (rest - low), low
-        return guided + (self.low_scale - 1) * rest
+        updates, strong = pyramid(cond - null, self.levels), pyramid(cond, self.levels)
+        rise = (self.low_scale - self.high_scale) / (self.levels - 1)
+        scaled = [
+            (self.high_scale + level * rise - 1) * self._projected(update, band)
+            for level, (update, band) in enumerate(zip(updates, strong, strict=True))
+        ]
+        return cond + collapse(scaled)
+
+    def _projected(self, update: Tensor, band: Tensor) -> Tensor:
+        if self.parallel == 1:
+            return update
+        along = per_sample_dot(update, band) / per_sample_dot(band, band).clamp_min(1e-12) * band
+        return update - (1 - self.parallel) * along

@@ -4,26 +4,29 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from guidance_bench.guidance import Guidance, Guide, Query, Step, extrapolate, register_method
+from guidance_bench.guidance import Guidance, Guide, Query, Step, register_method
 from guidance_bench.parameters import param
 
 
 @register_method("rectified_cfgpp")
 class RectifiedCFGPlusPlus(Guidance):
-    """v_class(x, t) + (scale - 1) (v_class(x', t') - v_null(x', t')), x' = x + (t' - t) v_class(x, t).
+    """v_class(x, t) + w (v_class(x', t') - v_null(x', t')), x' = x + (t' - t) v_class(x, t).
 
-    t' is the end of the step. Saini et al., "Rectified-CFG++ for Flow Based Models", NeurIPS 2025 (repository
-    shreshthsaini/Rectified-CFGpp); the form is that of the program, with a constant weight a = scale - 1, which is 4.5
-    there for text to image. In the second stage of a Heun step, where t' = t, it is CFG.
+    w = (scale - 1) (1 - t)^power, and t' lies ``ahead`` of the way from t to the end of the step. Saini et al.,
+    "Rectified-CFG++ for Flow Based Models", arXiv 2510.07631, NeurIPS 2025 (repository shreshthsaini/Rectified-CFGpp).
+    The paper goes half the way; the program goes the whole way, with a constant weight of 4.5 for text to image. In
+    the second stage of a Heun step, where no way is left, it is CFG.
     """
 
-    summary = "conditional velocity, corrected by CFG's direction at the end of a trial step"
-    paper = "Rectified-CFG++ for Flow Based Models, NeurIPS 2025"
+    summary = "conditional velocity, corrected by CFG's direction a trial step ahead"
+    paper = "Rectified-CFG++ for Flow Based Models, arXiv 2510.07631"
     space = "v"
     fixed_grid = True
     neutral: ClassVar = {"scale": 1.0}
 
-    scale: float = param(1.5, doc="1 is no guidance; 1 + a of the paper")
+    scale: float = param(1.5, doc="1 is no guidance; 1 + lambda_max of the paper")
+    ahead: float = param(0.5, low=0.01, high=1.0, doc="share of the step to look ahead")
+    power: float = param(0.0, high=10.0, doc="gamma: how much the weight grows toward data; 0: constant")
 
     def evaluations(self, depth: int) -> tuple[float, float]:
         """Three, two of them after the first; two in a step's second stage; one at scale 1."""
@@ -33,10 +36,12 @@ class RectifiedCFGPlusPlus(Guidance):
         """Two forwards: of one, then of two."""
         if self.scale == 1:
             return (yield query)
+        weight = (self.scale - 1) * (1 - step.t) ** self.power
         if step.t_next == step.t:
             cond, null = yield query, query.null()
-            return extrapolate(null, cond, self.scale)
+            return cond + weight * (cond - null)
         cond = yield query
-        ahead = query.at(x=step.x + (step.t_next - step.t) * cond, t=step.t_next)
+        way = self.ahead * (step.t_next - step.t)
+        ahead = query.at(x=step.x + way * cond, t=step.t + way)
         ahead_cond, ahead_null = yield ahead, ahead.null()
-        return cond + (self.scale - 1) * (ahead_cond - ahead_null)
+        return cond + weight * (ahead_cond - ahead_null)

@@ -62,6 +62,22 @@ def test_edited_rows_share_a_forward_and_change_nothing_else():
     assert (ledger.forwards, ledger.main) == (1, 12 - 2 / 4)
 
 
+@pytest.mark.parametrize("name", ["sit", "lightningdit"])
+def test_time_noise_is_measured_in_the_time_embedding(name):
+    """The condition of one block of the network, recomputed: its time embedding and so many of its deviations."""
+    network, seen = tiny(name), []
+    t, y, edit = torch.full((3,), 0.7), CASE.labels, gb.Edit("time_noise", (2,), 0.5, RANDOM)
+    hooks = [block.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[1])) for block in network.blocks]
+    with torch.inference_mode():
+        network.predict(CASE.noise, t, y, (), (edit,))
+        time, label = network.t_embedder(t), network.y_embedder(y)
+    for hook in hooks:
+        hook.remove()
+    noise = RANDOM.normal("time_noise", (16,)).float() * time.std(dim=1, keepdim=True)
+    for layer, condition in enumerate(seen, start=1):
+        torch.testing.assert_close(condition, time + label + (0.5 * noise if layer == 2 else 0))
+
+
 def test_equal_queries_are_evaluated_once_and_heads_share_a_forward():
     q = gb.Query()
     (a, b, tap), ledger = ask(q, q, q.internal())

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from synthetic_records import BASE, PARAMETERS, line_up, record_of
 
-from guidance_bench.aggregation import aggregate, best, pareto
+from guidance_bench.aggregation import aggregate, best, held_out, pareto
 from guidance_bench.columns import column_of, format_means
 from guidance_bench.errors import UserError
 from guidance_bench.files import write_json
@@ -27,7 +27,8 @@ from guidance_bench.leaderboard import (
 )
 from guidance_bench.results import to_frame
 from guidance_bench.settings import setting_texts, swept_parameter
-from guidance_bench.writers import escape_latex, escape_markdown
+from guidance_bench.sheets import best_sheet
+from guidance_bench.writers import escape_latex, escape_markdown, markdown
 
 FD = "frechet_distance_digits_cnn"
 
@@ -97,6 +98,39 @@ def test_best_ranks_methods_and_counts_settings(three_seeds):
     assert chosen["settings"].tolist() == [2, 1, 1]
     assert chosen["setting"].tolist() == ["scale=1.4", "", "scale=1.5"]  # of equals the first in the table
     assert chosen["gain"].tolist() == pytest.approx([20.0, math.nan, -100.0], nan_ok=True)
+
+
+def test_held_out_scores_each_seed_at_what_was_best_on_the_others(three_seeds):
+    """ig by hand: seed 0 takes 1.4 (4.5 against 5.0) and scores 3, seed 1 takes 1.4 (4.0, 4.5) and scores 4, seed 2
+    takes 1.7 (3.5, 2.5) and scores 7; its best mean, 4.0, is flattery."""
+    settings = aggregate(to_frame(three_seeds))
+    own = settings[settings["method"] == "ig"]
+    assert held_out(own, column_of(FD, "digits_cnn")) == {0: 3.0, 1: 4.0, 2: 7.0}
+    chosen = best(settings, FD).set_index("method")
+    assert chosen["held_out"].to_dict() == pytest.approx({"ig": 14 / 3, "none": 5.0, "cfg": 10.0})
+    assert chosen["held_out_sd"]["none"] == pytest.approx(1.0)
+    (table,) = tables(to_frame(three_seeds)).values()
+    text = markdown(best_sheet(table.best, table.metrics))
+    assert "FD held out" in text and "4.67 ± 2.08" in text and "each seed is scored at what was best" in table.note
+
+
+def test_held_out_prefers_the_higher_where_that_is_better():
+    values = {1.4: (0.9, 0.1, 0.1), 1.7: (0.2, 0.8, 0.8)}
+    records = [
+        record_of("ig", {"scale": scale}, seed, {**BASE, "recall": value})
+        for scale, draws in values.items()
+        for seed, value in enumerate(draws)
+    ]
+    column = column_of("recall_digits_cnn", "digits_cnn")
+    assert held_out(aggregate(to_frame(records)), column) == {0: 0.2, 1: 0.1, 2: 0.1}
+
+
+def test_one_seed_holds_nothing_out():
+    records = [record_of("ig"), record_of("none")]
+    chosen = best(aggregate(to_frame(records)), FD)
+    assert chosen["held_out"].isna().all()
+    (table,) = tables(to_frame(records)).values()
+    assert "held out" not in markdown(best_sheet(table.best, table.metrics)) + table.note
 
 
 def test_gain_is_positive_where_higher_is_better():

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
 
 import guidance_bench as gb
 from guidance_bench.driver import run_guide
-from guidance_bench.filters import gaussian_blur, low_pass
+from guidance_bench.filters import collapse, gaussian_blur, pyramid
 from guidance_bench.noise import KeyedRandom
 
 N, SHAPE = 3, (2, 4, 4)
@@ -116,15 +117,51 @@ def test_mambo_g():
     same(guided("mambo_g", scale=4.0, alpha=0.5), expected)
 
 
+def reduce_and_enlarge(size: int) -> tuple[np.ndarray, np.ndarray]:
+    """(size / 2, size) and (size, size / 2) matrices of a pyramid's step down and up along one line."""
+
+    def blur(n: int) -> np.ndarray:
+        matrix = np.zeros((n, n))
+        for row in range(n):
+            for offset, weight in zip(range(-2, 3), (1, 4, 6, 4, 1), strict=True):
+                place = abs(row + offset)
+                matrix[row, place if place < n else 2 * (n - 1) - place] += weight / 16
+        return matrix
+
+    half = size // 2
+    down, up = np.zeros((half, size)), np.zeros((size, half))
+    for i in range(half):
+        down[i, 2 * i : 2 * i + 2] = 0.5  # bilinear at the midpoint of two
+    for i in range(size):
+        place = min(max((i + 0.5) / 2 - 0.5, 0), half - 1)
+        low = min(int(place), half - 2)
+        up[i, low], up[i, low + 1] = 1 - (place - low), place - low
+    return down @ blur(size), blur(size) @ up
+
+
 def test_fdg():
     update = COND - NULL
-    low = low_pass(update)
-    same(guided("fdg", low_scale=1.2, high_scale=2.0), NULL + 1.2 * low + 2.0 * (update - low))
+    down, up = (torch.from_numpy(m) for m in reduce_and_enlarge(4))
+    low = up @ (down @ update @ down.T) @ up.T
+    same(guided("fdg", low_scale=1.2, high_scale=2.0), COND + 0.2 * low + 1.0 * (update - low))
     same(guided("fdg", low_scale=1.7, high_scale=1.7, levels=3), CFG)
     flat = torch.ones(1, 1, 8, 8, dtype=torch.float64)
+    same(pyramid(flat, 3)[2], torch.ones(1, 1, 2, 2, dtype=torch.float64))
     stripes = flat * (-1.0) ** torch.arange(8)
-    same(low_pass(flat), flat)
-    assert low_pass(stripes)[..., 3:5].abs().max() < 0.05  # the highest frequency is not low
+    assert pyramid(stripes, 2)[1].abs().max() < 1e-9  # the highest frequency is not low
+    for size in ((8, 8), (5, 7), (1, 1)):
+        x = torch.randn(2, 3, *size, generator=GENERATOR, dtype=torch.float64)
+        same(collapse(pyramid(x, 3)), x)
+
+
+def test_fdg_projects_each_band():
+    bands = zip(pyramid(COND - NULL, 2), pyramid(COND, 2), (2.0, 1.2), strict=True)
+    kept = []
+    for update, strong, scale in bands:
+        along = each((u * c).sum() / (c * c).sum() * c for u, c in zip(update, strong, strict=True))
+        kept.append((scale - 1) * (update - along + 0.3 * along))
+    same(guided("fdg", low_scale=1.2, high_scale=2.0, parallel=0.3), COND + collapse(kept))
+    assert gb.METHODS.create("fdg", parallel=0.3).space == "v" and gb.METHODS.create("fdg").space == "any"
 
 
 def test_random_condition_and_edits():
@@ -182,7 +219,16 @@ def test_adaptive():
 
 
 def test_rectified_cfgpp():
-    same(guided("rectified_cfgpp", scale=1.7), COND + 0.7 * (MOVED - MOVED_NULL))
+    asked = []
+
+    def spy(queries):
+        asked.extend(queries)
+        return tuple(lookup(q) for q in queries)
+
+    same(run_guide(gb.METHODS.create("rectified_cfgpp", scale=1.7), step(), spy), COND + 0.7 * (MOVED - MOVED_NULL))
+    assert [query.t for query in asked] == [None, pytest.approx(0.55), pytest.approx(0.55)]
+    same(asked[1].x, X - 0.05 * COND)
+    same(guided("rectified_cfgpp", scale=1.7, power=2.0), COND + 0.7 * 0.4**2 * (MOVED - MOVED_NULL))
     same(guided("rectified_cfgpp", step(T, T, stage=1), scale=1.7), CFG)
 
 
@@ -223,7 +269,7 @@ def test_recfg_with_and_without_a_table(tmp_path):
 
 
 def test_recfg_measures_its_table(tmp_path):
-    from guidance_bench.methods.recfg import load_table, make_table
+    from guidance_bench.methods.recfg_table import load_table, make_table
 
     toy = gb.BACKBONES.create("toy", num_classes=2).build()
     latents, labels = torch.randn(6, 2, 1, 1, generator=torch.Generator().manual_seed(0)), torch.tensor([0, 1] * 3)

@@ -67,6 +67,9 @@ class Tiny(Benchmark):
         main, facts = train(self._recipe(seed), dataset(), folder, device, "train")
         return Networks(main, None, {"main": {"sha256": facts["sha256"]}})
 
+    def training_data(self):
+        return dataset()
+
     def evaluator(self, folder: Path, device: torch.device) -> Evaluator:
         if "TINY_BROKEN" in os.environ:
             raise UserError("the evaluator is broken")

@@ -18,7 +18,7 @@ from guidance_bench.feature_set import FeatureSet
 from guidance_bench.parameters import param
 from guidance_bench.solvers import SOLVERS, Solver
 from guidance_bench.spec import short_hash
-from guidance_bench.train import Recipe, train
+from guidance_bench.train import Dataset, Recipe, train
 
 from .classifier import RECIPE, load_classifier
 from .data import dataset, load_images, to_images
@@ -89,6 +89,10 @@ class Digits(Benchmark):
         keep = ("sha256", "seconds", "parameters")
         facts = {"main": {k: main_facts[k] for k in keep}, "weak": {k: weak_facts[k] for k in keep}}
         return Networks(main, weak, facts)
+
+    def training_data(self) -> Dataset:
+        """All digits."""
+        return dataset()
 
     def evaluator(self, folder: Path, device: torch.device) -> Evaluator:
         """The classifier's features; the reference is all 1,797 digits."""
