@@ -22,7 +22,7 @@ from guidance_bench.train import Dataset, Recipe, train
 
 from .classifier import RECIPE, load_classifier
 from .data import dataset, load_images, to_images
-from .grids import SWEEPS, WIDE, Grid, settings
+from .grids import SWEEPS, WIDE, Grid, grid, settings
 
 #: What Internal Guidance inside CFG holds fixed while its own scale is swept.
 MILD_CFG = {"cfg_scale": 1.1, "cfg_high": 0.7}
@@ -38,10 +38,10 @@ class Digits(Benchmark):
     space = "digits_cnn"
     #: The same number of settings for every method that has a scale.
     grids: ClassVar[dict[str, Grid]] = {
-        "cfg": ("scale", (1.1, 1.2, 1.4), {}),
-        "autoguidance": ("scale", (1.1, 1.25, 1.5), {}),
-        "ig": ("scale", (1.4, 1.7, 2.1), {}),
-        "ig_cfg": ("ig_scale", (1.3, 1.5, 1.8), MILD_CFG),
+        "cfg": grid("scale", (1.1, 1.2, 1.4)),
+        "autoguidance": grid("scale", (1.1, 1.25, 1.5)),
+        "ig": grid("scale", (1.4, 1.7, 2.1)),
+        "ig_cfg": grid("ig_scale", (1.3, 1.5, 1.8), **MILD_CFG),
     }
 
     methods: tuple[str, ...] = param((), doc="methods of the line-up; empty: all")
@@ -115,10 +115,10 @@ class DigitsFull(Digits):
 
     summary = "the same with three seeds, a finer grid and 1,797 samples a run; some forty minutes on two CPU cores"
     grids: ClassVar[dict[str, Grid]] = {
-        "cfg": ("scale", (1.05, 1.1, 1.2, 1.35, 1.6), {}),
-        "autoguidance": ("scale", (1.05, 1.1, 1.2, 1.35, 1.6), {}),
-        "ig": ("scale", (1.2, 1.4, 1.7, 2.0, 2.5), {}),
-        "ig_cfg": ("ig_scale", (1.15, 1.3, 1.5, 1.75, 2.0), MILD_CFG),
+        "cfg": grid("scale", (1.05, 1.1, 1.2, 1.35, 1.6)),
+        "autoguidance": grid("scale", (1.05, 1.1, 1.2, 1.35, 1.6)),
+        "ig": grid("scale", (1.2, 1.4, 1.7, 2.0, 2.5)),
+        "ig_cfg": grid("ig_scale", (1.15, 1.3, 1.5, 1.75, 2.0), **MILD_CFG),
     }
 
     seeds: tuple[int, ...] = param((0, 1, 2), doc="each trains its own networks and draws its own samples")
