@@ -22,7 +22,7 @@ from guidance_bench.train import Dataset, Recipe, train
 
 from .classifier import RECIPE, load_classifier
 from .data import dataset, load_images, to_images
-from .grids import SWEEPS, WIDE, Grid, grid, settings
+from .grids import SWEEPS, WIDE, Grid, around, grid, settings
 
 #: What Internal Guidance inside CFG holds fixed while its own scale is swept.
 MILD_CFG = {"cfg_scale": 1.1, "cfg_high": 0.7}
@@ -142,3 +142,16 @@ class DigitsPilot(Digits):
     block: int = param(250, low=1, doc="samples made together")
     train_steps: int = param(1500, low=1, doc="training steps of the main network")
     weak_steps: int = param(300, low=1, doc="training steps of the weak network")
+
+
+@register_benchmark("digits_methods")
+class DigitsMethods(DigitsPilot):
+    """Every method of the project at an equal tuning budget: what the pilot tried, then five settings on each of three
+    seeds, on the networks of ``digits_full``."""
+
+    summary = "every method of ours, five settings each around the pilot's best, three seeds; an hour on two CPU cores"
+    grids: ClassVar[dict[str, Grid]] = {method: around(method) for method in SWEEPS}
+
+    seeds: tuple[int, ...] = param((0, 1, 2), doc="each trains its own networks and draws its own samples")
+    samples: int = param(800, low=10, doc="samples a run")
+    block: int = param(200, low=1, doc="samples made together")

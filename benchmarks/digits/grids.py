@@ -94,6 +94,44 @@ SWEEPS: dict[str, Sweep] = {
 }
 
 
+#: The strength that was best in the pilot (its records are committed, and a test compares).
+PILOT_BEST: dict[str, float] = {
+    "cfg": 0.05,
+    "cfg_schedule": 0.1,
+    "cfg_rescale": 0.1,
+    "cfg_zero": 0.05,
+    "cfgpp": 0.4,
+    "rectified_cfgpp": 0.05,
+    "apg": 0.1,
+    "tcfg": 0.1,
+    "mambo_g": 0.4,
+    "fdg": 0.1,
+    "recfg": 0.05,
+    "feedback": 0.05,
+    "adaptive": 0.05,
+    "cads": 0.2,
+    "icg": 0.05,
+    "tsg": 0.8,
+    "autoguidance": 0.05,
+    "ig": 0.4,
+    "ig_cfg": 0.4,
+    "pag": 0.2,
+    "seg": 0.4,
+    "sag": 0.025,
+    "tpg": 0.2,
+    "slg": 0.4,
+    "s2": 0.2,
+    "sgg": 0.025,
+    "self_guidance": 0.4,
+    "sg_prev": 0.025,
+}
+
+
+def around(method: str) -> Grid:
+    """A method's settings in the study: the narrow strengths around the pilot's best."""
+    return SWEEPS[method].grid([PILOT_BEST[method] * factor for factor in NARROW])
+
+
 def settings(grids: Mapping[str, Grid]) -> list[Setting]:
     """``none`` and every point of every method's grid."""
     return [
