@@ -12,6 +12,7 @@ from .aggregation import pareto
 from .columns import Column, format_means
 from .figure_style import INK, Figure, canvas, ceiling, looks, mark_hidden, save, scale_axis, style
 from .pictures import Images, sample_grid
+from .ranking_plot import ranking_figure
 from .scale_plot import scale_figure
 from .settings import short, swept_parameter
 
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 __all__ = ["cost_figure", "precision_recall_figure", "sample_grid", "scale_figure", "write_figures"]
 
 SIZE = (5.6, 3.5)  # inches
+#: More methods than this are shown by their best settings alone, and ranked in a figure of its own.
+CROWD = 10
 
 
 def write_figures(
@@ -50,34 +53,53 @@ def _drawings(table: Table) -> Iterator[tuple[str, str, Canvas | None]]:
     if len(table.settings) < 2:
         return
     label = table.primary.label
+    if crowded(table):
+        yield "ranking", f"Every method's best {label}", ranking_figure(table)
     yield "scale", f"{label} against each method's scale", scale_figure(table)
     yield "precision_recall", "Precision against recall", precision_recall_figure(table)
     yield "cost", f"{label} against cost", cost_figure(table)
+
+
+def crowded(table: Table) -> bool:
+    """Whether there are so many methods that only the best setting of each can be told apart."""
+    return len(table.best) > CROWD
+
+
+def _shown(table: Table) -> pd.DataFrame:
+    return table.best if crowded(table) else table.settings
+
+
+def _canvas(table: Table) -> Canvas:
+    """As high as the legend needs."""
+    return canvas(SIZE[0], max(SIZE[1], 0.22 * len(table.best) + 0.9))
 
 
 # -- precision against recall, quality against cost
 
 
 def precision_recall_figure(table: Table) -> Canvas | None:
-    """Every setting's precision against its recall; None where they were not computed."""
+    """Every setting's precision against its recall (of a crowd the best); None where they were not computed."""
     precision, recall = table.metric("precision"), table.metric("recall")
     if precision is None or recall is None:
         return None
-    figure = canvas(*SIZE)
+    figure, shown = _canvas(table), _shown(table)
     axes = figure.subplots()
-    for method, look in looks(table.settings["method"]).items():
-        rows = _along_sweep(table.settings[table.settings["method"] == method])
+    for method, look in looks(shown["method"]).items():
+        rows = _along_sweep(shown[shown["method"] == method])
         x, y = rows[recall.name], rows[precision.name]
         axes.plot(x, y, color=look.colour, linewidth=1, alpha=0.6, zorder=2)
         axes.scatter(x, y, s=_growing(len(rows), method), color=look.colour, marker=look.marker, zorder=3, linewidths=0)
         axes.errorbar(
             x, y, rows[f"{precision.name}.sd"], rows[f"{recall.name}.sd"], fmt="none", ecolor=look.colour, alpha=0.3
         )
+    axes.set(xlabel=recall.heading, ylabel=precision.heading)
+    axes.grid()
+    if crowded(table):
+        _legend(figure, table, f"each at its best\n{table.primary.title}")
+        return figure
     axes.scatter(
         table.best[recall.name], table.best[precision.name], s=130, facecolors="none", edgecolors=INK, zorder=4
     )
-    axes.set(xlabel=recall.heading, ylabel=precision.heading)
-    axes.grid()
     _legend(figure, table, "points grow\nwith the scale;\nring: best " + table.primary.title)
     return figure
 
@@ -96,11 +118,11 @@ def _growing(count: int, method: str) -> Any:
 def cost_figure(table: Table) -> Canvas:
     """The ranking metric against network evaluations a sample, with the front that no setting beats in both."""
     cost, metric = "cost.nfe", table.primary.name
-    figure = canvas(*SIZE)
+    figure, shown = _canvas(table), _shown(table)
     axes = figure.subplots()
-    scale_axis(axes, table.settings[metric].tolist(), ceiling(table))
-    for method, look in looks(table.settings["method"]).items():
-        for rows, size, alpha in ((table.settings, 26, 0.4), (table.best, 75, 1.0)):
+    scale_axis(axes, shown[metric].tolist(), ceiling(table))
+    for method, look in looks(shown["method"]).items():
+        for rows, size, alpha in ((shown, 26, 0.4), (table.best, 75, 1.0)):
             own = rows[rows["method"] == method]
             x, y = own[cost].tolist(), own[metric].tolist()
             axes.scatter(x, y, s=size, alpha=alpha, color=look.colour, marker=look.marker, linewidths=0, zorder=3)
@@ -112,8 +134,9 @@ def cost_figure(table: Table) -> Canvas:
     axes.plot([*costs, right], [*values, values[-1]], drawstyle="steps-post", color=INK, linewidth=1, linestyle=":")
     axes.set(xlabel="network evaluations a sample (NFE)", ylabel=table.primary.heading, xlim=(None, right))
     axes.grid()
-    hidden = "\narrow: above the axis" if table.settings[metric].max() > ceiling(table) else ""
-    _legend(figure, table, f"large: best setting\ndotted: Pareto front{hidden}")
+    hidden = "\narrow: above the axis" if shown[metric].max() > ceiling(table) else ""
+    marks = "each at its best" if crowded(table) else "large: best setting"
+    _legend(figure, table, f"{marks}\ndotted: Pareto front{hidden}")
     return figure
 
 

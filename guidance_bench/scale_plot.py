@@ -72,11 +72,27 @@ def _panel(axes: Axes, table: Table, method: str, parameter: str, look: Look) ->
 
 
 def _apart(runs: pd.DataFrame, parameter: str) -> list[tuple[str, pd.DataFrame]]:
-    """A method's runs, one group for each setting of everything but the swept parameter, named by what differs."""
-    others = [{k: v for k, v in p.items() if k != parameter} for p in runs["parameters"]]
+    """A method's runs, one group for each setting of everything but the swept parameter, named by what differs.
+
+    What is swept along with it belongs to it.
+    """
+    linked = {parameter, *_linked(runs["parameters"].tolist(), parameter)}
+    others = [{k: v for k, v in p.items() if k not in linked} for p in runs["parameters"]]
     differ = [k for k in others[0] if len({canonical(o.get(k)) for o in others}) > 1]
     names = [", ".join(f"{k}={plain(o.get(k))}" for k in differ) for o in others]
     return [(str(name), rows) for name, rows in runs.groupby(np.array(names, dtype=object), sort=True)]
+
+
+def _linked(settings: list[dict[str, Any]], parameter: str) -> list[str]:
+    """The numbers that rise strictly with the swept parameter, over three settings or more."""
+    points = list({canonical(s): s for s in sorted(settings, key=lambda s: s[parameter])}.values())
+
+    def rises(name: str) -> bool:
+        values = [point.get(name) for point in points]
+        numbers = [v for v in values if isinstance(v, (int, float)) and not isinstance(v, bool)]
+        return len(numbers) == len(points) and all(a < b for a, b in itertools.pairwise(numbers))
+
+    return [name for name in points[0] if len(points) > 2 and rises(name) and rises(parameter)]
 
 
 def _curve(axes: Axes, x: list[float], y: list[float], look: Look, **line: Any) -> None:

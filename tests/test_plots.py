@@ -13,6 +13,7 @@ from synthetic_records import BASE, line_up, record_of
 from guidance_bench.figure_style import HIDDEN, NEUTRAL, ceiling, looks, style
 from guidance_bench.pictures import CELL, COLUMNS, ROWS, StoredSamples, sample_grid, tile
 from guidance_bench.plots import cost_figure, precision_recall_figure, scale_figure, write_figures
+from guidance_bench.ranking_plot import ranking_figure
 from guidance_bench.results import to_frame
 from guidance_bench.shards import SampleStore, Shard
 from guidance_bench.tables import tables
@@ -78,6 +79,58 @@ def test_curves_are_kept_apart_by_what_else_varies():
     drawn = {line.get_label(): line.get_ydata() for line in axes.lines if line.get_label().startswith("cfg_scale")}
     assert drawn["cfg_scale=1.1"] == pytest.approx([12.2, 12.4, 12.6])
     assert drawn["cfg_scale=1.3"] == pytest.approx([14.2, 14.4, 14.6])
+
+
+def test_what_is_swept_along_stays_on_one_curve():
+    records = [
+        record_of("fdg", {"high_scale": h, "low_scale": (h + 1) / 2}, metrics={**BASE, "frechet_distance": h})
+        for h in (1.2, 1.4, 1.8)
+    ]
+    with style():
+        (axes,) = scale_figure(table_of(records)).axes
+    assert curve(axes).get_ydata() == pytest.approx([1.2, 1.4, 1.8]) and axes.get_legend() is None
+
+
+def crowd():
+    """Twelve methods of three seeds beside none; the last is far worse than none."""
+    records = [record_of("none", {}, seed, {**BASE, "frechet_distance": 2.0 + seed}) for seed in range(3)]
+    for place in range(12):
+        distance = 1.0 + 0.09 * place if place < 11 else 50.0
+        for scale, seed in ((1.0, 0), (1.0, 1), (1.0, 2), (2.0, 0), (2.0, 1), (2.0, 2)):
+            value = distance + (1.0 if scale == 2 else 0.0) + seed
+            records.append(record_of(f"m{place:02d}", {"scale": scale}, seed, {**BASE, "frechet_distance": value}))
+    return table_of(records)
+
+
+def test_a_crowd_is_ranked_by_its_best_settings(tmp_path):
+    table = crowd()
+    with style():
+        figure = ranking_figure(table)
+    axes = figure.axes[0]
+    names = [label.get_text() for label in axes.get_yticklabels()]
+    assert names == [*(f"m{place:02d}" for place in range(11)), "none", "m11"]
+    points = {tuple(np.round(p, 6)) for c in axes.collections for p in np.asarray(c.get_offsets())}
+    assert {(2.0, 0.0), (1.0, 0.0), (3.0, 0.0), (3.0, 11.0)} <= points  # best mean, seeds; none's mean
+    assert not any(x > axes.get_xlim()[1] for x, _ in points)  # m11 is an arrow with its number
+    texts = [text.get_text() for text in axes.texts]
+    assert "51.00 " in texts and "NFE" in texts
+    written = {figure.png.name for figure in write_figures(table, tmp_path)}
+    assert {"ranking.png", "scale.png", "precision_recall.png", "cost.png"} == written
+
+
+def test_a_crowds_other_figures_show_the_best_settings_alone():
+    table = crowd()
+    with style():
+        figures = [precision_recall_figure(table), cost_figure(table)]
+        small = cost_figure(table_of(line_up()))
+    for figure in figures:
+        assert figure.get_figheight() > small.get_figheight()
+        drawn = [np.asarray(c.get_offsets()) for c in figure.axes[0].collections]
+        assert len({tuple(p) for points in drawn for p in points.round(9)}) <= 13
+        legend = figure.legends[0]
+        figure.draw_without_rendering()
+        assert len(legend.get_texts()) == 13
+        assert legend.get_window_extent().y0 >= 0  # nothing of it is cut off
 
 
 def test_precision_recall_and_cost_show_every_setting(table):
