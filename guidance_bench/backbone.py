@@ -17,6 +17,8 @@ from .registry import Registry
 
 #: Kinds of edit that draw random numbers.
 RANDOM_EDITS = frozenset({"token_shuffle", "time_noise", "class_noise"})
+#: Kinds of edit whose ``amount`` is their strength.
+MEASURED_EDITS = frozenset({"query_blur", "time_noise", "class_noise"})
 
 
 @dataclass(frozen=True)
@@ -139,6 +141,8 @@ class Backbone(nn.Module):
             self._check_layers(f"edit {edit.kind!r}", edit.layers)
             if edit.kind in RANDOM_EDITS and edit.random is None:
                 raise UserError(f"edit {edit.kind!r} draws random numbers; give it random=step.random")
+            if edit.kind in MEASURED_EDITS and not edit.amount > 0:
+                raise UserError(f"edit {edit.kind!r} of amount {edit.amount:g} changes nothing; give it more than 0")
         if maps and not self.tokens:
             raise UserError(f"{type(self).__name__} has no attention maps")
         self._check_layers("attention map", maps)

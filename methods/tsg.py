@@ -34,7 +34,7 @@ class TimeStepGuidance(Guidance):
 
     def guide(self, step: Step, query: Query) -> Guide:
         """One batched forward of two."""
-        amount = self.amount * step.t**self.power
+        amount = self.amount * max(step.t, 0.0) ** self.power  # an adaptive solver may end a rounding error below 0
         if self.scale == 1 or amount == 0:
             return (yield query)
         noise = Edit("time_noise", self.layers or (), amount, step.random)

@@ -1,4 +1,4 @@
-"""The README's tables, made from committed records; ``python tests/readme.py`` writes them into the README."""
+"""The tables of both READMEs, made from committed records; ``python tests/readme.py`` writes them."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from typing import Any
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 
+from guidance_bench.aggregation import held_out  # noqa: E402
+from guidance_bench.columns import format_means  # noqa: E402
 from guidance_bench.files import read_json, write_text  # noqa: E402
 from guidance_bench.leaderboard import tables  # noqa: E402
 from guidance_bench.results import load_results  # noqa: E402
@@ -17,6 +19,7 @@ from guidance_bench.sheets import best_sheet  # noqa: E402
 from guidance_bench.writers import markdown  # noqa: E402
 
 README = ROOT / "README.md"
+METHODS_PAGE = ROOT / "methods" / "README.md"
 RECORDS = ROOT / "benchmarks"
 
 
@@ -92,5 +95,44 @@ def rendered(text: str) -> str:
     return text
 
 
+def findings() -> dict[str, str]:
+    """What the study of all methods found, a few words for each method."""
+    (table,) = tables(load_results(RECORDS / "results" / "digits_methods")).values()
+    rows = {method: group for method, group in table.settings.groupby("method")}
+    none = held_out(rows["none"], table.primary)
+    base = rows["none"].iloc[0]
+    words = {"none": f"FD {format_means([base[table.primary.name]], [base[f'{table.primary.name}.sd']])[0]}"}
+    for _, best in table.best[table.best["method"] != "none"].iterrows():
+        fair = held_out(rows[best["method"]], table.primary)
+        better = sum(table.primary.loss(fair[seed]) < table.primary.loss(none[seed]) for seed in none)
+        verdict = {len(none): "**helps**", 0: "hurts"}.get(better, f"helps on {better} of {len(none)} seeds")
+        change = 100 * (sum(fair.values()) / sum(none.values()) - 1)
+        moves = [
+            signed(best[c.name] - base[c.name], c.title) for n in ("precision", "recall") if (c := table.metric(n))
+        ]
+        words[best["method"]] = f"{verdict}: FD {change:+.0f} %, {', '.join(moves)}, at {best['setting']}"
+    return words
+
+
+def signed(difference: float, title: str) -> str:
+    return f"{title.lower()} {difference:+.3f}"
+
+
+def methods_page(text: str) -> str:
+    """The page of methods with its last column made anew."""
+    found = findings()
+
+    def row(match: re.Match[str]) -> str:
+        *cells, _ = match[0].rstrip("|").split("|")
+        return f"{'|'.join(cells)}| {escape_markdown_text(found[match[1]])} |"
+
+    return re.sub(r"^\| `(\w+)` \|.*\|$", row, text, flags=re.M)
+
+
+def escape_markdown_text(text: str) -> str:
+    return text.replace("_", r"\_")
+
+
 if __name__ == "__main__":
-    write_text(README, rendered(README.read_text(encoding="utf-8")))
+    for page, make in ((README, rendered), (METHODS_PAGE, methods_page)):
+        write_text(page, make(page.read_text(encoding="utf-8")))

@@ -106,6 +106,11 @@ def test_attention_maps_are_those_that_the_block_uses():
 def test_a_query_that_cannot_be_answered_is_named():
     with pytest.raises(gb.UserError, match="give it random=step.random"):
         alone(gb.Edit("token_shuffle", (2,)))
+    for kind in ("query_blur", "time_noise", "class_noise"):
+        with pytest.raises(gb.UserError, match=f"'{kind}' of amount 0 changes nothing"):
+            alone(gb.Edit(kind, (2,), 0.0, RANDOM))
+    with pytest.raises(gb.UserError, match="names no block"):
+        alone(gb.Edit("skip_layers"))
     with pytest.raises(gb.UserError, match="attention map: block 9"):
         CASE.backbone(CASE.noise, torch.ones(3), CASE.labels, maps=(9,))
 

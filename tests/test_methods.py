@@ -76,7 +76,7 @@ def broken(check: str) -> type[gb.Guidance]:
     elif check == "edits":
 
         def guide(self, step, query):
-            cond, null, same = yield query, query.null(), query.edited(gb.Edit("time_noise", (), 0.0, step.random))
+            cond, null, same = yield query, query.null(), query.edited(gb.Edit("time_noise", (), 1e-12, step.random))
             return null + self.scale * (cond - null) + 0 * same
     elif check == "state":
 

@@ -113,7 +113,7 @@ def test_a_crowd_is_ranked_by_its_best_settings(tmp_path):
     assert {(2.0, 0.0), (1.0, 0.0), (3.0, 0.0), (3.0, 11.0)} <= points  # best mean, seeds; none's mean
     assert not any(x > axes.get_xlim()[1] for x, _ in points)  # m11 is an arrow with its number
     texts = [text.get_text() for text in axes.texts]
-    assert "51.00 " in texts and "NFE" in texts
+    assert "51.0 " in texts and "NFE" in texts
     written = {figure.png.name for figure in write_figures(table, tmp_path)}
     assert {"ranking.png", "scale.png", "precision_recall.png", "cost.png"} == written
 

@@ -12,6 +12,7 @@ import pytest
 import torch
 
 import guidance_bench as gb
+from guidance_bench.files import sha256_of
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent
@@ -45,6 +46,13 @@ def test_the_plugins_update_is_the_formula():
     interval = gb.METHODS.create("cfg", scale=1.6, high=0.6)
     ours, known = (gb.sample(toy, m, "euler", labels=labels, noise=noise) for m in (late, interval))
     assert torch.equal(ours, known)
+
+
+def test_a_benchmark_of_ones_own_is_named_by_its_code_too():
+    tiny = HERE / "tiny_benchmark.py"
+    gb.BENCHMARKS.load_file(tiny)
+    assert gb.BENCHMARKS.create("tiny").protocol()["plugin_sha256"] == sha256_of(tiny)
+    assert "plugin_sha256" not in gb.BENCHMARKS.create("digits").protocol()
 
 
 @pytest.fixture(scope="module")
