@@ -19,12 +19,14 @@ from torch import Tensor
 from .errors import UserError
 from .guidance import Guidance, Guide, Query, Step, extrapolate, in_velocity, together
 from .parameters import param
+from .prepass import Prepass
 from .schedules import SHAPES, scheduled_scale
 
 #: The methods inside a composition, each under the name of its state.
 Parts = dict[str, Guidance]
 
 
+@dataclass(eq=False)
 class Composition(Guidance):
     """Base: keeps the state of each method inside apart. Works in velocities; methods inside are converted."""
 
@@ -36,6 +38,22 @@ class Composition(Guidance):
         """The generator of one of them, at this step and with its own state."""
         step.state[key] = own = dict(step.state[key])  # a copy: this evaluation may be thrown away
         return in_velocity(self.parts()[key], replace(step, state=own), query)
+
+    def prepare(self, prepass: Prepass) -> tuple[Guidance, dict[str, Any]]:
+        """Prepare the methods inside; what they measured, by their names."""
+        measured: dict[str, Any] = {}
+
+        def ready(method: Guidance) -> Guidance:
+            prepared, facts = method.prepare(replace(prepass, folder=prepass.folder / method.name))
+            if facts:
+                measured[method.name] = facts
+            return prepared
+
+        fields = vars(self)
+        changed: dict[str, Any] = {"method": ready(fields["method"])} if "method" in fields else {}
+        if "methods" in fields:
+            changed["methods"] = tuple(map(ready, fields["methods"]))
+        return replace(self, **changed), measured
 
     def init(self) -> dict[str, Any]:
         """The states of the methods inside."""

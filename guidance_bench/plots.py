@@ -53,11 +53,12 @@ def _drawings(table: Table) -> Iterator[tuple[str, str, Canvas | None]]:
     if len(table.settings) < 2:
         return
     label = table.primary.label
-    if crowded(table):
-        yield "ranking", f"Every method's best {label}", ranking_figure(table)
-    yield "scale", f"{label} against each method's scale", scale_figure(table)
+    scale = ("scale", f"{label} against each method's scale", scale_figure(table))
+    yield ("ranking", f"Every method's best {label}", ranking_figure(table)) if crowded(table) else scale
     yield "precision_recall", "Precision against recall", precision_recall_figure(table)
     yield "cost", f"{label} against cost", cost_figure(table)
+    if crowded(table):
+        yield scale
 
 
 def crowded(table: Table) -> bool:

@@ -140,10 +140,10 @@ class Runner:
 
     def prepare(self, method: Guidance, networks: Networks, seed: int) -> tuple[Guidance, dict[str, Any]]:
         """A method after what it measures of the main network: the first process measures, the others read."""
-        name = short_hash({"method": method.name, **_code(method), "network": self.benchmark.recipes(seed)["main"]})
-        prepass = Prepass(networks.main, self.benchmark.training_data, self.workspace.prepass(name))
         if type(method).prepare is Guidance.prepare:
             return method, {}
+        name = short_hash({"method": method.name, **_code(method), "network": self.benchmark.recipes(seed)["main"]})
+        prepass = Prepass(networks.main, self.benchmark.training_data, self.workspace.prepass(name))
         with self._alone(f"prepass/{name}"):
             return after_first(lambda: method.prepare(prepass))
 

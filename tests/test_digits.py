@@ -10,9 +10,12 @@ import torch
 from guidance_bench.benchmarks.digits import classifier as digits_classifier
 from guidance_bench.benchmarks.digits.classifier import load_classifier
 from guidance_bench.benchmarks.digits.data import dataset, load_images, to_images, to_latents
+from guidance_bench.benchmarks.digits.grids import PILOT_BEST, SWEEPS, WIDE
 
 import guidance_bench as gb
-from guidance_bench.spec import protocol_of
+from guidance_bench.results import committed_results
+from guidance_bench.spec import canonical, protocol_of
+from guidance_bench.tables import tables
 
 
 def test_the_data_are_scikit_learns_1797_digits_and_survive_the_round_trip():
@@ -29,7 +32,7 @@ def test_pixels_become_uint8_by_the_documented_rule():
     assert to_images(values).ravel().tolist() == [0, 0, 127, 128, 254, 255, 255]
 
 
-@pytest.mark.parametrize("name", ["digits", "digits_full", "digits_methods"])
+@pytest.mark.parametrize("name", ["digits", "digits_full", "digits_pilot", "digits_methods"])
 def test_every_method_has_the_same_number_of_settings_and_all_are_valid(name):
     benchmark = gb.BENCHMARKS.create(name)
     counts: dict[str, int] = {}
@@ -56,6 +59,43 @@ def test_the_committed_study_is_this_protocol_and_shows_internal_guidances_gain_
     best = frame.groupby(["seed", "method"])["frechet_distance_digits_cnn"].min().unstack()
     assert sorted(best.index) == [0, 1, 2]
     assert (best["ig"] <= 0.9 * best["none"]).all(), best
+
+
+FD = "frechet_distance_digits_cnn"
+
+
+def committed(name: str):
+    """The project's records of a benchmark by what they computed: (method, parameters, seed) to the distance."""
+    frame = gb.load_results(committed_results() / name)
+    assert set(frame["benchmark"]) == {name} and frame["protocol"].nunique() == 1
+    keys = zip(frame["method"], frame["parameters"].map(canonical), frame["seed"], strict=True)
+    return dict(zip(keys, frame[FD], strict=True))
+
+
+def asked(name: str):
+    """What the benchmark's line-up asks for, in the same form."""
+    benchmark = gb.BENCHMARKS.create(name)
+    return {(s.method, canonical(s.create().identity()), seed) for s in benchmark.line_up() for seed in benchmark.seeds}
+
+
+@pytest.mark.parametrize("name", ["digits_full", "digits_pilot", "digits_methods"])
+def test_the_committed_records_are_the_whole_line_up_and_nothing_else(name):
+    assert set(committed(name)) == asked(name)
+
+
+def test_the_study_is_around_what_was_best_in_the_committed_pilot():
+    values = committed("digits_pilot")
+    for method, sweep in SWEEPS.items():
+        settings = sweep.grid(WIDE)
+        found = [values[method, canonical(gb.METHODS.create(method, **s).identity()), 100] for s in settings]
+        assert PILOT_BEST[method] == WIDE[found.index(min(found))], method
+
+
+def test_the_study_of_all_methods_has_internal_guidance_ahead_of_every_method_without_it():
+    (table,) = tables(gb.load_results(committed_results() / "digits_methods")).values()
+    held = table.best.set_index("method")["held_out"]
+    others = held.drop(["ig", "ig_cfg"])
+    assert max(held["ig"], held["ig_cfg"]) < others.min(), held.sort_values()
 
 
 @pytest.mark.slow

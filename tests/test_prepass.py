@@ -13,7 +13,8 @@ from guidance_bench.methods.recfg_table import load_table, make_table
 
 import guidance_bench as gb
 from guidance_bench.cli import main
-from guidance_bench.composition import Interval
+from guidance_bench.composition import Interval, Sum
+from guidance_bench.prepass import Prepass
 from guidance_bench.results import read_records
 
 
@@ -83,6 +84,26 @@ def test_a_tables_numbers_are_those_that_were_measured(measured, tmp_path):
     records = run(measured, f"method.table={path}", "method.scale=1.3")
     digests = [r["samples"]["digest"] for r in records if r["spec"]["method"]["parameters"]["scale"] == 1.3]
     assert len(digests) == 2 and digests[0] == digests[1]
+
+
+def test_a_composition_prepares_what_is_inside(tmp_path):
+    class Measuring(gb.Guidance):
+        name = "measuring"
+        scale: float = 1.0
+
+        def guide(self, step, query):
+            return (yield query)
+
+        def prepare(self, prepass):
+            prepass.folder.mkdir(parents=True)
+            return gb.METHODS.create("cfg", scale=3.0), {"found": 3.0}
+
+    prepass = Prepass(gb.BACKBONES.create("toy").build(), lambda: None, tmp_path)
+    ready, facts = Sum((gb.METHODS.create("cfg"), Interval(Measuring(), 0.1, 0.9))).prepare(prepass)
+    assert facts == {"interval": {"measuring": {"found": 3.0}}}
+    assert (tmp_path / "interval" / "measuring").is_dir()
+    assert ready.methods[1].method.scale == 3.0 and ready.methods[1].low == 0.1
+    assert ready.methods[0].scale == gb.METHODS.create("cfg").scale
 
 
 @pytest.mark.parametrize(

@@ -5,14 +5,16 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from readme import README, rendered
+import pytest
+from readme import METHODS_PAGE, README, methods_page, rendered
 
 HERE = Path(__file__).parent
 
 
-def test_every_number_in_the_readme_is_of_a_committed_record():
-    text = README.read_text(encoding="utf-8")
-    assert rendered(text) == text, "run: python tests/readme.py"
+@pytest.mark.parametrize(("page", "make"), [(README, rendered), (METHODS_PAGE, methods_page)])
+def test_every_number_in_the_readmes_is_of_a_committed_record(page, make):
+    text = page.read_text(encoding="utf-8")
+    assert make(text) == text, "run: python tests/readme.py"
 
 
 def test_the_readmes_plugin_is_the_tested_one():
@@ -25,6 +27,7 @@ def test_the_readmes_plugin_is_the_tested_one():
     assert code(shown) == code(tested)
 
 
-def test_the_readmes_pictures_and_links_are_there():
-    for target in re.findall(r"\]\((?!http)([^)#]+)\)", README.read_text(encoding="utf-8")):
-        assert (README.parent / target).exists(), target
+@pytest.mark.parametrize("page", [README, METHODS_PAGE])
+def test_the_readmes_pictures_and_links_are_there(page):
+    for target in re.findall(r"\]\((?!http)([^)#]+)\)", page.read_text(encoding="utf-8")):
+        assert (page.parent / target).exists(), target
