@@ -12,6 +12,7 @@ import torch
 
 from .backbone import Backbone
 from .benchmark import Benchmark, Evaluator, Networks, Setting
+from .driver import check_method
 from .environment import COMMAND, describe, peak_memory
 from .errors import UserError
 from .evidence import read_once
@@ -25,6 +26,7 @@ from .results import SCHEMA, metric_values, write_record
 from .shards import SampleStore
 from .solvers import Solver
 from .spec import RunSpec, short_hash
+from .train import untrained
 from .workspace import Workspace
 
 
@@ -112,7 +114,12 @@ class Runner:
         return record
 
     def run_all(self, settings: Sequence[Setting], seeds: Sequence[int]) -> list[dict[str, Any]]:
-        """Run every setting for every seed, saying how each came out."""
+        """Run every setting for every seed, saying how each came out.
+
+        Raises:
+            UserError: as :meth:`run`; a method that the networks cannot serve, before anything is trained.
+        """
+        self._rehearse([setting.create() for setting in settings], seeds[0])
         records = []
         column = self.benchmark.column(self.benchmark.primary)
         heading = METRICS.entry(self.benchmark.primary).cls.title  # type: ignore[attr-defined]
@@ -126,6 +133,14 @@ class Runner:
             line = f"[{number:{len(str(len(jobs)))}}/{len(jobs)}] {title(setting)}, seed {seed}"
             say(f"{line:<54} {heading} {value:8.3f} {took:6.1f} s")
         return records
+
+    def _rehearse(self, methods: Sequence[Guidance], seed: int) -> None:
+        """The methods' dry runs, on networks that need not be trained for it; a published checkpoint is not loaded."""
+        recipes = self.benchmark.recipes(seed).items()
+        networks = {name: untrained(recipe) for name, recipe in recipes if "config" in recipe}
+        for method in methods:
+            if "main" in networks and type(method).prepare is Guidance.prepare:
+                check_method(method, networks["main"], networks.get("weak"))
 
     def networks(self, seed: int) -> Networks:
         """The benchmark's networks of a seed, made at the first call: the first process trains, the others load."""

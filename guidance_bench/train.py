@@ -65,6 +65,13 @@ class Recipe:
         return short_hash(self.as_dict())
 
 
+def untrained(recipe: Mapping[str, Any]) -> Backbone:
+    """The network of a recipe as it is before training, from the recipe's seed."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(recipe["seed"])
+        return BACKBONES.create(recipe["backbone"], **recipe["config"]).build()
+
+
 @dataclass
 class Dataset:
     """Latents in memory: x (N, C, H, W) float32 in about [-1, 1], y (N,) int64; ``name`` tells contents by their
@@ -138,10 +145,7 @@ def _run(recipe: Recipe, data: Dataset, place: Path, device: torch.device, title
 
 
 def _begin(recipe: Recipe, device: torch.device) -> TrainingState:
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(recipe.seed)
-        network = BACKBONES.create(recipe.backbone, **recipe.config).build()
-    network = network.to(device).train()
+    network = untrained(recipe.as_dict()).to(device).train()
     optimizer = torch.optim.AdamW(
         [p for p in network.parameters() if p.requires_grad],
         lr=recipe.learning_rate,

@@ -127,6 +127,10 @@ def test_list_shows_every_registry_with_parameters_and_cost():
         (["run", "output=/dev/null/x"], "cannot be written"),
         (["run", "device=tpu9"], "device='tpu9' cannot be used"),
         (["run", "benchmark.methods=[igg]"], "unknown method 'igg'"),
+        (["run", "method=pag", "method.layers=[9]"], "block 9 is not in 1..6"),
+        (["run", "method=pag", "method.layers=[]"], "names no block"),
+        (["run", "method=ig", "method.tap=5"], "no trained head after block 5"),
+        (["run", "method=recfg", "method.table=no"], "table='no' does not exist"),
         (["leaderboard", "/nowhere"], "'/nowhere' does not exist"),
     ],
 )
