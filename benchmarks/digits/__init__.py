@@ -146,10 +146,10 @@ class DigitsPilot(Digits):
 
 @register_benchmark("digits_methods")
 class DigitsMethods(DigitsPilot):
-    """Every method of the project at an equal tuning budget: what the pilot tried, then five settings on each of three
+    """Every method of the project at an equal tuning budget: what the pilot tried, then six settings on each of three
     seeds, on the networks of ``digits_full``."""
 
-    summary = "every method of ours, five settings each around the pilot's best, three seeds; an hour on two CPU cores"
+    summary = "every method of ours, six settings each around the pilot's best, three seeds; an hour on two CPU cores"
     grids: ClassVar[dict[str, Grid]] = {method: around(method) for method in SWEEPS}
 
     seeds: tuple[int, ...] = param((0, 1, 2), doc="each trains its own networks and draws its own samples")

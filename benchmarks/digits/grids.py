@@ -19,7 +19,7 @@ Grid = list[dict[str, Any]]
 #: Strengths of the pilot; each is twice the one before.
 WIDE = (0.025, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6)
 #: Strengths of the study, in units of the pilot's best; each is sqrt(2) times the one before.
-NARROW = (0.5, 0.71, 1.0, 1.41, 2.0)
+NARROW = (0.5, 0.71, 1.0, 1.41, 2.0, 2.83)
 
 
 def grid(parameter: str, values: Sequence[float], **fixed: Any) -> Grid:
