@@ -46,10 +46,12 @@ def note(best: pd.DataFrame, primary: Column) -> str:
     sentences = [
         f"Each method's best setting by {primary.label}, chosen on the same samples that are scored: this flatters a "
         "method the more, the more settings were tried (column Settings).",
-        f"{primary.title} gain is the improvement over none.",
     ]
     if best["held_out"].notna().any():
-        sentences.append(f"{primary.title} held out does not: each seed is scored at what was best on the other seeds.")
+        sentences.append(
+            f"{primary.title} held out is free of that: each seed is scored at what was best on the other seeds."
+        )
+    sentences.append(f"{primary.title} gain is the improvement over none.")
     if tuned["settings"].nunique() > 1:
         sentences.append("The methods were not given the same number of settings.")
     sentences.append(_seeds(best))

@@ -61,7 +61,8 @@ class Sweep:
 
 #: What is fixed is the method's default but for: the published share of low to high frequencies (fdg); a table
 #: measured on the training data (recfg); a threshold that saves a quarter of CFG's evaluations, as in the paper
-#: (adaptive); limits and noises in this small network's units (apg, cads, tsg); a mild CFG where a method adds to it.
+#: (adaptive); limits and noises in this small network's units (apg, cads, tsg); no standing first step, a sixteenth of
+#: this short path (cfg_zero); a mild CFG where a method adds to it.
 SWEEPS: dict[str, Sweep] = {
     "cfg": Sweep(),
     "cfg_schedule": Sweep(fixed={"shape": "linear"}),
