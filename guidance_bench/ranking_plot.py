@@ -25,8 +25,9 @@ def ranking_figure(table: Table) -> Canvas:
     figure = canvas(6.4, ROW * len(rows) + 1.1)
     axes = figure.subplots()
     left, right = _limits(table)
+    styles = looks(rows["method"])
     for place, row in rows.iterrows():
-        _row(axes, table, row, place, looks(rows["method"])[row["method"]], right)
+        _row(axes, table, row, place, styles[row["method"]], right)
     for value in table.settings.loc[table.settings["method"] == "none", table.primary.name]:
         axes.axvline(value, color=NEUTRAL, linestyle="--", linewidth=1, zorder=1)
     axes.set_yticks(range(len(rows)), [short(method) for method in rows["method"]])

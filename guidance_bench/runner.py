@@ -139,7 +139,7 @@ class Runner:
         recipes = self.benchmark.recipes(seed).items()
         networks = {name: untrained(recipe) for name, recipe in recipes if "config" in recipe}
         for method in methods:
-            if "main" in networks and type(method).prepare is Guidance.prepare:
+            if "main" in networks and not _measures(method):
                 check_method(method, networks["main"], networks.get("weak"))
 
     def networks(self, seed: int) -> Networks:
@@ -155,7 +155,7 @@ class Runner:
 
     def prepare(self, method: Guidance, networks: Networks, seed: int) -> tuple[Guidance, dict[str, Any]]:
         """A method after what it measures of the main network: the first process measures, the others read."""
-        if type(method).prepare is Guidance.prepare:
+        if not _measures(method):
             return method, {}
         name = short_hash({"method": method.name, **_code(method), "network": self.benchmark.recipes(seed)["main"]})
         prepass = Prepass(networks.main, self.benchmark.training_data, self.workspace.prepass(name))
@@ -223,6 +223,11 @@ def title(setting: Setting) -> str:
     defaults = {p.name: p.default for p in METHODS.parameters(setting.method)}
     shown = [f"{k}={v}" for k, v in setting.parameters.items() if v != defaults.get(k) or "scale" in k]
     return " ".join([setting.method, *shown])
+
+
+def _measures(method: Guidance) -> bool:
+    """Whether a method has a pre-pass of its own."""
+    return type(method).prepare is not Guidance.prepare
 
 
 def _identity(method: Guidance) -> dict[str, Any]:

@@ -92,7 +92,9 @@ def _linked(settings: list[dict[str, Any]], parameter: str) -> list[str]:
         numbers = [v for v in values if isinstance(v, (int, float)) and not isinstance(v, bool)]
         return len(numbers) == len(points) and all(a < b for a, b in itertools.pairwise(numbers))
 
-    return [name for name in points[0] if len(points) > 2 and rises(name) and rises(parameter)]
+    if len(points) < 3 or not rises(parameter):
+        return []
+    return [name for name in points[0] if rises(name)]
 
 
 def _curve(axes: Axes, x: list[float], y: list[float], look: Look, **line: Any) -> None:

@@ -16,7 +16,7 @@ from guidance_bench.files import read_json, write_text  # noqa: E402
 from guidance_bench.leaderboard import tables  # noqa: E402
 from guidance_bench.results import load_results  # noqa: E402
 from guidance_bench.sheets import best_sheet  # noqa: E402
-from guidance_bench.writers import markdown  # noqa: E402
+from guidance_bench.writers import escape_markdown, markdown  # noqa: E402
 
 README = ROOT / "README.md"
 METHODS_PAGE = ROOT / "methods" / "README.md"
@@ -110,7 +110,9 @@ def findings() -> dict[str, str]:
         moves = [
             signed(best[c.name] - base[c.name], c.title) for n in ("precision", "recall") if (c := table.metric(n))
         ]
-        words[best["method"]] = f"{verdict}: FD {change:+.0f} %, {', '.join(moves)}, at {best['setting']}"
+        words[best["method"]] = (
+            f"{verdict}: FD {change:+.0f} %, {', '.join(moves)}, at {escape_markdown(best['setting'])}"
+        )
     return words
 
 
@@ -124,13 +126,9 @@ def methods_page(text: str) -> str:
 
     def row(match: re.Match[str]) -> str:
         *cells, _ = match[0].rstrip("|").split("|")
-        return f"{'|'.join(cells)}| {escape_markdown_text(found[match[1]])} |"
+        return f"{'|'.join(cells)}| {found[match[1]]} |"
 
     return re.sub(r"^\| `(\w+)` \|.*\|$", row, text, flags=re.M)
-
-
-def escape_markdown_text(text: str) -> str:
-    return text.replace("_", r"\_")
 
 
 if __name__ == "__main__":

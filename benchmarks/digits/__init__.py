@@ -130,9 +130,9 @@ class DigitsFull(Digits):
 
 
 @register_benchmark("digits_pilot")
-class DigitsPilot(Digits):
-    """Finds the strengths that the study of all methods tries: every method over a wide range, on networks of a seed
-    that the study does not use."""
+class DigitsPilot(DigitsFull):
+    """Finds the strengths that the study of all methods tries: every method over a wide range, on networks like
+    those of ``digits_full``, of a seed that the study does not use."""
 
     summary = "where each method's best scale lies: every method, seven settings from weak to strong, a seed of its own"
     grids: ClassVar[dict[str, Grid]] = {method: sweep.grid(WIDE) for method, sweep in SWEEPS.items()}
@@ -140,8 +140,7 @@ class DigitsPilot(Digits):
     seeds: tuple[int, ...] = param((100,), doc="each trains its own networks and draws its own samples")
     samples: int = param(500, low=10, doc="samples a run")
     block: int = param(250, low=1, doc="samples made together")
-    train_steps: int = param(1500, low=1, doc="training steps of the main network")
-    weak_steps: int = param(300, low=1, doc="training steps of the weak network")
+    solver_steps: int = param(16, low=1, doc="Euler steps")
 
 
 @register_benchmark("digits_methods")

@@ -37,7 +37,6 @@ class Sweep:
         neutral: value of the parameter that means no guidance.
         fixed: the other parameters that are not at their defaults.
         linked: parameters swept along, each at a share of the strength.
-        top: largest value of the parameter.
     """
 
     parameter: str = "scale"
@@ -45,7 +44,6 @@ class Sweep:
     neutral: float = 1.0
     fixed: Mapping[str, Any] = field(default_factory=dict)
     linked: Mapping[str, float] = field(default_factory=dict)
-    top: float = float("inf")
 
     def grid(self, strengths: Sequence[float]) -> Grid:
         """The settings of so many strengths."""
@@ -56,7 +54,7 @@ class Sweep:
         return {**self.fixed, **linked, self.parameter: self._value(strength)}
 
     def _value(self, strength: float) -> float:
-        return min(round(self.neutral + self.unit * strength, 4), self.top)
+        return round(self.neutral + self.unit * strength, 4)
 
 
 #: What is fixed is the method's default but for: the published share of low to high frequencies (fdg); a table
@@ -68,7 +66,7 @@ SWEEPS: dict[str, Sweep] = {
     "cfg_schedule": Sweep(fixed={"shape": "linear"}),
     "cfg_rescale": Sweep(),
     "cfg_zero": Sweep(fixed={"zero_steps": 0}),
-    "cfgpp": Sweep(unit=0.6, neutral=0.0, top=1.0),
+    "cfgpp": Sweep(unit=0.6, neutral=0.0),
     "rectified_cfgpp": Sweep(),
     "apg": Sweep(fixed={"norm": 0.3}),
     "tcfg": Sweep(),
