@@ -15,8 +15,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from guidance_bench.backbone import Edit
-from guidance_bench.filters import gaussian_blur
+from guidance_bench.guidance.filters import gaussian_blur
+from guidance_bench.networks.backbone import Edit
 
 from .embeddings import Rotary
 

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from guidance_bench.backbone import Edit
+from guidance_bench.networks.backbone import Edit
 
 
 class PatchEmbed(nn.Module):

@@ -6,9 +6,9 @@ from typing import ClassVar
 
 from torch import nn
 
-from guidance_bench.backbone import register_backbone
-from guidance_bench.errors import UserError
-from guidance_bench.parameters import param
+from guidance_bench.core.errors import UserError
+from guidance_bench.core.parameters import param
+from guidance_bench.networks.backbone import register_backbone
 
 from .blocks import Attention, Block, Mlp, Norm, SwiGLU, plain_layer_norm, rms_norm
 from .embeddings import Rotary

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from torch import nn
 
-from guidance_bench.backbone import register_backbone
+from guidance_bench.networks.backbone import register_backbone
 
 from .blocks import Attention, Block, Mlp, Norm, plain_layer_norm
 from .transformer import Transformer, TransformerConfig

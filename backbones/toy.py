@@ -9,8 +9,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from guidance_bench.backbone import RANDOM_EDITS, Backbone, BackboneConfig, Edit, Prediction, register_backbone
-from guidance_bench.parameters import param
+from guidance_bench.core.parameters import param
+from guidance_bench.networks.backbone import RANDOM_EDITS, Backbone, BackboneConfig, Edit, Prediction, register_backbone
 
 
 class ToyMixture(Backbone):

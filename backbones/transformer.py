@@ -10,9 +10,9 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from guidance_bench.backbone import Backbone, BackboneConfig, Edit, Prediction
-from guidance_bench.errors import UserError
-from guidance_bench.parameters import param
+from guidance_bench.core.errors import UserError
+from guidance_bench.core.parameters import param
+from guidance_bench.networks.backbone import Backbone, BackboneConfig, Edit, Prediction
 
 from .blocks import BLOCK_EDITS, Block, FinalLayer, Modulation, Norm, find, segments, shuffle_tokens
 from .embeddings import (

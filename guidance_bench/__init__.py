@@ -10,19 +10,20 @@ if not (_Path(__file__).parent / "methods").is_dir():
     __path__.append(str(_Path(__file__).resolve().parent.parent))
 
 from . import metrics
-from .backbone import BACKBONES, Backbone, BackboneConfig, Edit, Prediction, register_backbone
-from .benchmark import BENCHMARKS, Benchmark, register_benchmark
-from .checkpoints import load_backbone, save_backbone
-from .composition import CFGOver, Interval, Scheduled, Sum
-from .driver import Ledger, check_method
-from .errors import UserError
-from .guidance import METHODS, Guidance, Query, Step, extrapolate, register_method, together
-from .losses import flow_matching_loss
+from .core.errors import UserError
+from .core.parameters import param
+from .experiments.benchmark import BENCHMARKS, Benchmark, register_benchmark
+from .experiments.records import load_results
+from .guidance.composition import CFGOver, Interval, Scheduled, Sum
+from .guidance.method import METHODS, Guidance, Query, Step, extrapolate, register_method, together
 from .metrics.base import METRICS, Metric, register_metric
-from .parameters import param
-from .results import load_results
-from .sampler import sample
-from .solvers import SOLVERS, Solver, register_solver
+from .networks.backbone import BACKBONES, Backbone, BackboneConfig, Edit, Prediction, register_backbone
+from .networks.checkpoints import load_backbone, save_backbone
+from .sampling.dry_run import check_method
+from .sampling.ledger import Ledger
+from .sampling.sampler import sample
+from .sampling.solvers import SOLVERS, Solver, register_solver
+from .training.loss import flow_matching_loss
 
 __version__ = "0.1.0"
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from guidance_bench.guidance import Guidance, Guide, Query, Step, extrapolate, register_method
-from guidance_bench.parameters import param
-from guidance_bench.schedules import SHAPES, scheduled_scale
+from guidance_bench.core.parameters import param
+from guidance_bench.guidance.method import Guidance, Guide, Query, Step, extrapolate, register_method
+from guidance_bench.guidance.schedules import SHAPES, scheduled_scale
 
 
 @register_method("cfg_schedule")
@@ -14,8 +14,8 @@ class ScheduledCFG(Guidance):
     """v_null + w(t) (v_class - v_null), where w(t) grows toward data.
 
     Wang et al., "Analysis of Classifier-Free Guidance Weight Schedulers", arXiv 2404.13040; the shapes and their forms
-    for t in [0, 1] are those of :func:`guidance_bench.schedules.scheduled_scale`. Any method's scale can be scheduled
-    likewise with :class:`guidance_bench.composition.Scheduled`.
+    for t in [0, 1] are those of :func:`guidance_bench.guidance.schedules.scheduled_scale`. Any method's scale can be
+    scheduled likewise with :class:`guidance_bench.guidance.composition.Scheduled`.
     """
 
     summary = "CFG with a scale that grows toward data"

@@ -6,9 +6,9 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from guidance_bench.filters import collapse, pyramid
-from guidance_bench.guidance import Guidance, Guide, Query, Step, per_sample_dot, register_method
-from guidance_bench.parameters import param
+from guidance_bench.core.parameters import param
+from guidance_bench.guidance.filters import collapse, pyramid
+from guidance_bench.guidance.method import Guidance, Guide, Query, Step, per_sample_dot, register_method
 
 
 @register_method("fdg")

@@ -9,8 +9,8 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from guidance_bench.guidance import Guidance, Guide, Query, Step, per_sample_dot, register_method
-from guidance_bench.parameters import param
+from guidance_bench.core.parameters import param
+from guidance_bench.guidance.method import Guidance, Guide, Query, Step, per_sample_dot, register_method
 
 
 @register_method("feedback")

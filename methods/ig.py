@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from guidance_bench.guidance import Guidance, Guide, Query, Step, extrapolate, register_method
-from guidance_bench.parameters import param
+from guidance_bench.core.parameters import param
+from guidance_bench.guidance.method import Guidance, Guide, Query, Step, extrapolate, register_method
 
 
 @register_method("ig")

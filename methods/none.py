@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from guidance_bench.guidance import Guidance, Guide, Query, Step, register_method
+from guidance_bench.guidance.method import Guidance, Guide, Query, Step, register_method
 
 
 @register_method("none")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from guidance_bench.backbone import Edit
-from guidance_bench.guidance import Guidance, Guide, Query, Step, extrapolate, middle_blocks, register_method
-from guidance_bench.parameters import param
+from guidance_bench.core.parameters import param
+from guidance_bench.guidance.method import Guidance, Guide, Query, Step, extrapolate, middle_blocks, register_method
+from guidance_bench.networks.backbone import Edit
 
 
 @register_method("pag")
@@ -15,7 +15,7 @@ class PerturbedAttentionGuidance(Guidance):
 
     Ahn et al., "Self-Rectifying Diffusion Sampling with Perturbed-Attention Guidance", arXiv 2403.17377 (repository
     cvlab-kaist/PAG), where s = scale - 1 is 1 to 3. Without class and with CFG besides: see
-    ``guidance_bench.composition``.
+    ``guidance_bench.guidance.composition``.
     """
 
     summary = "away from the prediction with identity attention"

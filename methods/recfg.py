@@ -6,11 +6,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
-from guidance_bench.errors import UserError
-from guidance_bench.files import sha256_of
-from guidance_bench.guidance import Guidance, Guide, Query, Step, per_sample_dot, register_method
-from guidance_bench.parameters import param
-from guidance_bench.prepass import Prepass
+from guidance_bench.core.errors import UserError
+from guidance_bench.core.parameters import param
+from guidance_bench.guidance.method import Guidance, Guide, Query, Step, per_sample_dot, register_method
+from guidance_bench.guidance.prepass import Prepass
+from guidance_bench.storage.files import sha256_of
 
 from .recfg_table import measured_table, ratio_at, require_table
 

@@ -13,13 +13,14 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from guidance_bench.backbone import Backbone
-from guidance_bench.errors import UserError
-from guidance_bench.files import atomic, read_sealed, sha256_of, write_sealed
-from guidance_bench.guidance import Step, held
-from guidance_bench.interpolant import from_velocity, interpolate
-from guidance_bench.noise import KeyedRandom
-from guidance_bench.prepass import Prepass
+from guidance_bench.core.errors import UserError
+from guidance_bench.core.randomness import KeyedRandom
+from guidance_bench.guidance.method import Step, held
+from guidance_bench.guidance.prepass import Prepass
+from guidance_bench.networks.backbone import Backbone
+from guidance_bench.networks.interpolant import from_velocity, interpolate
+from guidance_bench.storage.files import atomic
+from guidance_bench.storage.pinned import pinned
 
 #: What table.json says of a measured table.
 FACTS = ("table_sha256", "evaluations", "seconds")
@@ -32,15 +33,13 @@ def measured_table(prepass: Prepass) -> tuple[Path, dict[str, Any]]:
         UserError: the stored file does not fit its hash.
     """
     table, facts = prepass.folder / "table.safetensors", prepass.folder / "table.json"
-    if not facts.exists():
+
+    def make() -> dict[str, Any]:
         data, started = prepass.data(), time.perf_counter()
         evaluations = make_table(table, prepass.backbone, data.x, data.y)
-        seconds = time.perf_counter() - started
-        write_sealed(facts, {"table_sha256": sha256_of(table), "evaluations": evaluations, "seconds": seconds})
-    known = read_sealed(facts, FACTS)
-    if not table.exists() or sha256_of(table) != known["table_sha256"]:
-        raise UserError(f"{str(table)!r} does not fit its table.json: delete the folder {str(table.parent)!r}")
-    return table, known
+        return {"evaluations": evaluations, "seconds": time.perf_counter() - started}
+
+    return table, pinned(table, facts, FACTS, make, key="table_sha256")
 
 
 def ratio_at(table: str, step: Step) -> Tensor:

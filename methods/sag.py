@@ -8,9 +8,9 @@ from typing import ClassVar
 import torch.nn.functional as F
 from torch import Tensor
 
-from guidance_bench.filters import gaussian_blur
-from guidance_bench.guidance import Guidance, Guide, Query, Step, register_method
-from guidance_bench.parameters import param
+from guidance_bench.core.parameters import param
+from guidance_bench.guidance.filters import gaussian_blur
+from guidance_bench.guidance.method import Guidance, Guide, Query, Step, register_method
 
 
 @register_method("sag")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from guidance_bench.backbone import Edit
-from guidance_bench.guidance import Guidance, Guide, Query, Step, extrapolate, register_method
-from guidance_bench.parameters import param
+from guidance_bench.core.parameters import param
+from guidance_bench.guidance.method import Guidance, Guide, Query, Step, extrapolate, register_method
+from guidance_bench.networks.backbone import Edit
 
 
 @register_method("tsg")
@@ -16,7 +16,7 @@ class TimeStepGuidance(Guidance):
     Sadat et al., "No Training, No Problem: Rethinking Classifier-Free Guidance for Diffusion Models", arXiv
     2407.02687, where ``amount`` counts in standard deviations of the time embedding, one n serves all blocks, and
     amount, power and blocks are tuned for each model; DiT-XL/2 has scale 2.5, amount 2 and power 1. The paper leaves
-    the noise out near both ends of time for some models: see :class:`guidance_bench.composition.Interval`.
+    the noise out near both ends of time for some models: see :class:`guidance_bench.guidance.composition.Interval`.
     """
 
     summary = "away from the prediction for a noisy time embedding"

@@ -13,12 +13,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from guidance_bench.benchmark import Benchmark, Evaluator, Networks, Setting, register_benchmark
-from guidance_bench.feature_set import FeatureSet
-from guidance_bench.parameters import param
-from guidance_bench.solvers import SOLVERS, Solver
-from guidance_bench.spec import short_hash
-from guidance_bench.train import Dataset, Recipe, train
+from guidance_bench.core.identity import short_hash
+from guidance_bench.core.parameters import param
+from guidance_bench.experiments.benchmark import Benchmark, Evaluator, Networks, Setting, register_benchmark
+from guidance_bench.features.feature_set import FeatureSet
+from guidance_bench.networks.dataset import Dataset
+from guidance_bench.sampling.solvers import SOLVERS, Solver
+from guidance_bench.training.loop import Recipe, train
 
 from .classifier import RECIPE, load_classifier
 from .data import dataset, load_images, to_images

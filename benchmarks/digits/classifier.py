@@ -13,8 +13,9 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, gelu
 
-from guidance_bench.errors import UserError
-from guidance_bench.files import atomic, read_sealed, sha256_of, write_sealed
+from guidance_bench.core.errors import UserError
+from guidance_bench.storage.files import atomic
+from guidance_bench.storage.pinned import pinned
 
 from .data import load_images, to_latents
 
@@ -62,11 +63,7 @@ def load_classifier(folder: Path) -> tuple[Classifier, str]:
         UserError: the stored file does not fit its pinned hash.
     """
     weights, pin = folder / "classifier.safetensors", folder / "classifier.json"
-    if not pin.exists():
-        _make(weights, pin)
-    digest = read_sealed(pin, PIN)["sha256"]
-    if not weights.exists() or sha256_of(weights) != digest:
-        raise UserError(f"{str(weights)!r} does not fit its pinned sha256: delete {str(folder)!r} to train it again")
+    digest = pinned(weights, pin, PIN, lambda: _make(weights))["sha256"]
     classifier = Classifier()
     try:
         classifier.load_state_dict(load_file(weights))
@@ -75,11 +72,11 @@ def load_classifier(folder: Path) -> tuple[Classifier, str]:
     return classifier.eval(), digest
 
 
-def _make(weights: Path, pin: Path) -> None:
+def _make(weights: Path) -> dict[str, Any]:
     classifier, accuracy = train_classifier()
     with atomic(weights) as temporary:
         save_file(classifier.state_dict(), temporary)
-    write_sealed(pin, {"recipe": RECIPE, "sha256": sha256_of(weights), "training_accuracy": accuracy})
+    return {"recipe": RECIPE, "training_accuracy": accuracy}
 
 
 def train_classifier() -> tuple[Classifier, float]:

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from guidance_bench.train import Dataset
+from guidance_bench.networks.dataset import Dataset
 
 
 @cache

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from guidance_bench.benchmark import Setting
+from guidance_bench.experiments.benchmark import Setting
 
 #: Every setting of a method.
 Grid = list[dict[str, Any]]

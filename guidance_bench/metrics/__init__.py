@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..features.statistics import Statistics, StreamingStatistics, feature_statistics
 from .fid import frechet_distance, frechet_distance_from_features
 from .inception_score import inception_score, shuffled_inception_score
 from .kid import kernel_distance
 from .neighbours import Manifolds, manifolds
 from .precision_recall import precision_recall
-from .statistics import Statistics, StreamingStatistics, feature_statistics
 
 __all__ = [
     "Manifolds",
@@ -28,7 +28,7 @@ __all__ = [
 
 
 def inception_features(images: Any, weights: Any = None, **options: Any) -> dict[str, Any]:
-    """See :func:`guidance_bench.features.inception_features`, which is imported on first use: it brings a network."""
-    from ..features import inception_features as extract
+    """See :func:`guidance_bench.features.extraction.inception_features`, imported on first use: it brings a network."""
+    from ..features.extraction import inception_features as extract
 
     return extract(images, weights, **options)

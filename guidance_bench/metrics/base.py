@@ -5,12 +5,12 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from ..errors import UserError
-from ..parameters import Configurable
-from ..registry import Registry
+from ..core.errors import UserError
+from ..core.parameters import Configurable
+from ..core.registry import Registry
 
 if TYPE_CHECKING:  # a feature set computes its statistics with this package
-    from ..feature_set import FeatureSet
+    from ..features.feature_set import FeatureSet
 
 
 class Metric(Configurable):

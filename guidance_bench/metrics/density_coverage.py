@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..parameters import param
+from ..core.parameters import param
 from .base import Metric, register_metric
 from .neighbours import manifolds
 
 if TYPE_CHECKING:
-    from ..feature_set import FeatureSet
+    from ..features.feature_set import FeatureSet
 
 
 @register_metric("density_coverage")

@@ -14,13 +14,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..errors import UserError
-from .arrays import as_matrix, as_numpy, check_same_width
+from ..core.arrays import as_matrix, as_numpy, check_same_width
+from ..core.errors import UserError
+from ..features.statistics import Statistics, feature_statistics
 from .base import Metric, register_metric
-from .statistics import Statistics, feature_statistics
 
 if TYPE_CHECKING:
-    from ..feature_set import FeatureSet
+    from ..features.feature_set import FeatureSet
 
 # Below this ratio of smallest to largest squared pivot, square roots of rounding errors would show in the distance.
 WELL_CONDITIONED = 1e-8

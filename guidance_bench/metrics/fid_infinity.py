@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..parameters import param
-from .arrays import as_matrix
+from ..core.arrays import as_matrix
+from ..core.parameters import param
+from ..features.statistics import Statistics, feature_statistics
 from .base import Metric, register_metric
 from .fid import frechet_distance
-from .statistics import Statistics, feature_statistics
 
 if TYPE_CHECKING:
-    from ..feature_set import FeatureSet
+    from ..features.feature_set import FeatureSet
 
 LEAST = 5000  # samples of the smallest subset, or a tenth of all where that is fewer
 

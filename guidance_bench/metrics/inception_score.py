@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import UserError
-from ..parameters import param
-from .arrays import as_matrix, slices
+from ..core.arrays import as_matrix, slices
+from ..core.errors import UserError
+from ..core.parameters import param
 from .base import Metric, register_metric
 
 if TYPE_CHECKING:
-    from ..feature_set import FeatureSet
+    from ..features.feature_set import FeatureSet
 
 
 def inception_score(logits: Any, split_size: int = 5000) -> float:

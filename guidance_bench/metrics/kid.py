@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..parameters import param
-from .arrays import as_matrix, check_same_width
+from ..core.arrays import as_matrix, check_same_width
+from ..core.parameters import param
 from .base import Metric, register_metric
 
 if TYPE_CHECKING:
-    from ..feature_set import FeatureSet
+    from ..features.feature_set import FeatureSet
 
 
 def kernel_distance(

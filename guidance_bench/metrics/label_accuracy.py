@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..errors import UserError
+from ..core.errors import UserError
 from .base import Metric, register_metric
 
 if TYPE_CHECKING:
-    from ..feature_set import FeatureSet
+    from ..features.feature_set import FeatureSet
 
 
 @register_metric("label_accuracy")

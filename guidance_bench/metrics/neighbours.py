@@ -16,9 +16,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..errors import UserError
+from ..core.arrays import as_matrix, check_same_width, default_device, exact_float32, slices
+from ..core.errors import UserError
 from .adm_half import half_distances, half_norms
-from .arrays import as_matrix, check_same_width, default_device, exact_float32, slices
 
 Mode = Literal["fp32", "adm_fp16"]
 TILE = 2048

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ..parameters import param
+from ..core.parameters import param
 from .base import Metric, register_metric
 from .neighbours import Mode, manifolds
 
 if TYPE_CHECKING:
-    from ..feature_set import FeatureSet
+    from ..features.feature_set import FeatureSet
 
 
 def precision_recall(reference: Any, samples: Any, k: int = 3, mode: Mode = "fp32") -> tuple[float, float]:

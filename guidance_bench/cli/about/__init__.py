@@ -1,0 +1,1 @@
+"""Verbs that tell: list, check-method, version."""

@@ -1,0 +1,13 @@
+"""``guidance-bench version``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ... import __version__
+
+
+def command(arguments: Sequence[str]) -> int:
+    """Print the version."""
+    print(__version__)
+    return 0

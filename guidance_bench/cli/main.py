@@ -1,0 +1,92 @@
+"""The command line: ``guidance-bench VERB [Hydra overrides]``; exit 0, or 2 and one line for a user's mistake."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from importlib import import_module
+from typing import Any
+
+from ..core.console import speaker
+from ..core.errors import UserError, did_you_mean
+
+USAGE = """\
+guidance-bench: compare guidance methods for diffusion and flow transformers
+
+  guidance-bench run benchmark=digits                      the whole line-up: train, sample, evaluate, leaderboard
+  guidance-bench run benchmark=digits method=ig method.scale=1.7             one run
+  guidance-bench run benchmark=digits method=ig -m method.scale=1.2,1.7,2.2  a sweep
+  guidance-bench run benchmark=digits method=my_method.py                    your own method
+  guidance-bench list [backbones|methods|solvers|benchmarks|metrics]         what there is
+  guidance-bench leaderboard [FOLDER] [output=FOLDER]      tables, figures and page from records
+  guidance-bench evaluate SAMPLES reference=FILE           metrics of any folder, .npz or sample store
+  guidance-bench check-method my_method.py                 does a method keep its promises
+  guidance-bench export RUN to=samples.npz|folder/|grid.png                  the samples of a run
+
+On several GPUs or hosts: accelerate launch -m guidance_bench.cli run ... (or torchrun). On a cluster, a job for each
+point of a sweep: guidance-bench run ... -m ... hydra/launcher=submitit_slurm (pip install guidance-bench[slurm]).
+
+Every run is named by what it computes and kept under output=outputs; calling again continues or does nothing."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Entry point; returns the exit status."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
+        print(USAGE)
+        return 0 if arguments else 2
+    try:
+        with _terminable():
+            return _verb(arguments[0])(arguments[1:])
+    except UserError as error:
+        print(f"{speaker()}: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt as stop:
+        print(f"\n{speaker()}: stopped; the same command continues where it was", file=sys.stderr)
+        return 143 if isinstance(stop, Terminated) else 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM, as a scheduler or a launcher sends it: files are closed and locks freed as for Ctrl-C."""
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    def stop(number: int, frame: Any) -> None:
+        raise Terminated
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    previous = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+
+
+#: Each verb's module in this package; imported when it is called, so that help and mistakes come at once.
+VERBS = {
+    "run": "experiments.run",
+    "list": "about.list",
+    "leaderboard": "results.leaderboard",
+    "evaluate": "experiments.evaluate",
+    "check-method": "about.check_method",
+    "export": "results.export",
+    "submit": "results.submit",
+    "version": "about.version",
+}
+
+
+def _verb(name: str) -> Callable[[Sequence[str]], int]:
+    if name not in VERBS:
+        raise UserError(f"unknown verb {name!r} (known: {', '.join(VERBS)}){did_you_mean(name, VERBS)}")
+    command: Callable[[Sequence[str]], int] = import_module(f"..{VERBS[name]}", __name__).command
+    return command

@@ -1,0 +1,1 @@
+"""Verbs on what was computed: leaderboard, export, submit."""

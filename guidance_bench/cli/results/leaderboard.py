@@ -1,0 +1,40 @@
+"""``guidance-bench leaderboard [FOLDER]``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from ...core.errors import UserError
+from ...experiments.records import read_records
+from ...leaderboard.publish import publish
+from ..options import split_options, wants_help
+
+HELP = """\
+guidance-bench leaderboard [FOLDER] [output=leaderboard]
+
+  FOLDER   an output folder, a folder of records or one record
+           (default: the records that come with the project)
+  output   where tables (Markdown, CSV, LaTeX), page (HTML) and figures go"""
+
+
+def command(arguments: Sequence[str]) -> int:
+    """Read records, write everything into ``output`` and print the tables.
+
+    Raises:
+        UserError: no records there, a corrupt one, or ``output`` cannot be written.
+    """
+    if arguments and wants_help(arguments):
+        print(HELP)
+        return 0
+    positional, options = split_options(arguments, {"output": "leaderboard"})
+    if len(positional) > 1:
+        raise UserError(f"leaderboard takes one folder of records, not {len(positional)}: {' '.join(positional)}")
+    path = positional[0] if positional else None
+    records = read_records(path)
+    if not records:
+        place = repr(path) if path else "the project's own folder of results"
+        raise UserError(f"{place} holds no records: give the output folder of a run, or one record")
+    stores = Path(path) if path and Path(path).is_dir() else None
+    publish(records, Path(options["output"]), stores=stores)
+    return 0

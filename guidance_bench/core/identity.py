@@ -1,0 +1,22 @@
+"""The canonical form of plain values, and the hashes that name what is computed from them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+
+def canonical(value: Any) -> str:
+    """The one JSON text of a value: sorted keys, no spaces, no NaN."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def sha256_of_value(value: Any) -> str:
+    """The sha256 of a value's canonical JSON, in hex."""
+    return hashlib.sha256(canonical(value).encode()).hexdigest()
+
+
+def short_hash(value: Any) -> str:
+    """First 12 hex digits of the sha256 of a value's canonical JSON."""
+    return sha256_of_value(value)[:12]

@@ -1,0 +1,203 @@
+"""Registries of backbones, methods, solvers, benchmarks and metrics.
+
+Three doors lead in: the project's own content package, a user's file (``method=my_method.py``) and the entry points of
+an installed package. All three run the same decorator, so nothing of ours is registered in a way that others cannot
+use.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import importlib
+import importlib.util
+import inspect
+import pkgutil
+import sys
+from collections.abc import Callable
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from .errors import UserError, did_you_mean
+from .parameters import Configurable, Parameter, check_names, fields_of
+
+T = TypeVar("T", bound=Configurable)
+C = TypeVar("C", bound=type)
+
+
+@dataclasses.dataclass(frozen=True)
+class Entry:
+    """One registered class and where it comes from."""
+
+    name: str
+    cls: type
+    file: str
+    line: int
+    source: str  # "built in", "file" or the name of the installed package
+
+    @property
+    def origin(self) -> str:
+        """``path:line`` of the class."""
+        return f"{self.file}:{self.line}"
+
+    @property
+    def sha256(self) -> str | None:
+        """Hash of the defining file for what is not our own; None for built-in content (git tells)."""
+        if self.source == "built in":
+            return None
+        return hashlib.sha256(Path(self.file).read_bytes()).hexdigest()
+
+
+class Registry(Generic[T]):
+    """Names to dataclasses of one kind, filled on first use.
+
+    Args:
+        kind: what an entry is called in messages: "method", "solver", ...
+        package: module or package that holds the built-in entries.
+        base: the class that every entry derives from.
+        group: entry-point group of plug-ins; None: the name of the package.
+    """
+
+    def __init__(self, kind: str, package: str, base: Callable[[], type[T]], group: str | None = None) -> None:
+        self.kind = kind
+        self.package = package
+        self.group = group or package
+        self._base = base
+        self._entries: dict[str, Entry] = {}
+        self._broken: dict[str, str] = {}
+        self._loaded = False
+        self._source = "built in"
+
+    # -- looking up
+
+    def names(self) -> list[str]:
+        """Every registered name, sorted."""
+        self._discover()
+        return sorted(self._entries)
+
+    def entry(self, name: str) -> Entry:
+        """The entry called ``name``; :class:`UserError` with the closest name where there is none."""
+        self._discover()
+        if name in self._entries:
+            return self._entries[name]
+        if name in self._broken:
+            raise UserError(f"{self.kind} {name!r} is broken: {self._broken[name]}")
+        known = ", ".join(sorted(self._entries))
+        raise UserError(f"unknown {self.kind} {name!r} (known: {known}){did_you_mean(name, self._entries)}")
+
+    def parameters(self, name: str) -> list[Parameter]:
+        """The parameters of an entry, in the order of declaration."""
+        return fields_of(self.entry(name).cls)
+
+    def create(self, name: str, **parameters: Any) -> T:
+        """Make an instance; an unknown or ill-typed parameter is a :class:`UserError`."""
+        cls = self.entry(name).cls
+        check_names(f"{self.kind} {name!r}", cls, parameters)
+        instance: T = cls(**parameters)
+        return instance
+
+    def broken(self) -> dict[str, str]:
+        """Plug-ins that could not be loaded, with the reason in one line."""
+        self._discover()
+        return dict(self._broken)
+
+    # -- registering
+
+    def register(self, name: str) -> Callable[[C], C]:
+        """Class decorator: make the class a dataclass and enter it under ``name``."""
+
+        def decorate(cls: C) -> C:
+            base: type = self._base()
+            if not issubclass(cls, base):
+                raise UserError(f"{self.kind} {name!r}: {cls.__name__} does not derive from {base.__name__}")
+            if "__dataclass_params__" not in vars(cls):
+                dataclasses.dataclass(cls)  # in place
+            cls.name = name  # type: ignore[attr-defined]
+            try:
+                fields_of(cls)
+            except Exception as error:
+                raise UserError(f"{self.kind} {name!r}: an annotation does not resolve: {error}") from error
+            self._add(name, cls)
+            return cls
+
+        return decorate
+
+    def _add(self, name: str, cls: type) -> None:
+        file = str(Path(inspect.getsourcefile(cls) or "?").resolve())
+        entry = Entry(name, cls, file, _line(cls), self._source)
+        known = self._entries.get(name)
+        if known and (known.file, known.cls.__qualname__) != (entry.file, cls.__qualname__):
+            raise UserError(f"{self.kind} {name!r} is registered twice: at {known.origin} and at {entry.origin}")
+        self._entries[name] = entry
+
+    # -- loading
+
+    def load_file(self, path: str | Path) -> list[str]:
+        """Run a user's Python file and return the names that it registered.
+
+        Raises:
+            UserError: the file is missing, does not run, or registers nothing of this kind.
+        """
+        self._discover()
+        file = Path(path).expanduser().resolve()
+        if not file.is_file():
+            raise UserError(f"{self.kind} file {str(path)!r} does not exist")
+        before = dict(self._entries)
+        self._run(file, "file")
+        new = [n for n, e in self._entries.items() if e.file == str(file) and before.get(n) is not e]
+        if not new:
+            raise UserError(
+                f"{self.kind} file {str(path)!r} registers no {self.kind}: decorate a class with @register_{self.kind}"
+            )
+        return new
+
+    def _run(self, file: Path, source: str) -> None:
+        module_name = f"guidance_bench_user_{hashlib.sha256(str(file).encode()).hexdigest()[:8]}_{file.stem}"
+        spec = importlib.util.spec_from_file_location(module_name, file)
+        if spec is None or spec.loader is None:
+            raise UserError(f"{self.kind} file {str(file)!r} is not a Python file")
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[module_name] = module  # dataclass resolves annotations through it
+        previous, self._source = self._source, source
+        try:
+            spec.loader.exec_module(module)
+        except (Exception, SystemExit) as error:
+            reason = str(error) if isinstance(error, UserError) else _one_line(error)
+            raise UserError(f"{self.kind} file {str(file)!r} cannot be loaded: {reason}") from error
+        finally:
+            self._source = previous
+
+    def _discover(self) -> None:
+        if self._loaded:
+            return
+        self._loaded = True
+        module = importlib.import_module(self.package)
+        for info in pkgutil.iter_modules(getattr(module, "__path__", [])):
+            importlib.import_module(f"{self.package}.{info.name}")
+        for point in entry_points(group=self.group):
+            self._load_entry_point(point)
+
+    def _load_entry_point(self, point: EntryPoint) -> None:
+        previous, self._source = self._source, point.dist.name if point.dist else "plug-in"
+        try:
+            loaded = point.load()
+            registered = any(e.cls is loaded for e in self._entries.values())
+            if inspect.isclass(loaded) and not registered:
+                self.register(point.name)(loaded)
+        except Exception as error:  # a broken plug-in is listed, it does not stop the others
+            self._broken[point.name] = _one_line(error)
+        finally:
+            self._source = previous
+
+
+def _line(cls: type) -> int:
+    try:
+        return inspect.getsourcelines(cls)[1]
+    except (OSError, TypeError):
+        return 0
+
+
+def _one_line(error: BaseException) -> str:
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__

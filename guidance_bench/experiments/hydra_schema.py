@@ -1,0 +1,94 @@
+"""Run configuration in Hydra: every registered dataclass is a config group's option, its fields the schema."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from hydra.core.config_store import ConfigStore
+from omegaconf import DictConfig, OmegaConf
+
+from ..core.parameters import Configurable, Parameter
+from ..core.registry import Registry
+from ..guidance.method import METHODS
+from ..sampling.solvers import SOLVERS
+from .benchmark import BENCHMARKS
+
+#: Config groups and the registries behind them.
+GROUPS: dict[str, Registry[Any]] = {"benchmark": BENCHMARKS, "method": METHODS, "solver": SOLVERS}
+
+
+@dataclass
+class RunConfig:
+    """``guidance-bench run``: what to run and where."""
+
+    defaults: list[Any] = field(
+        default_factory=lambda: [
+            "_self_",
+            {"benchmark": "digits"},
+            {"method": None},
+            {"solver": None},
+            {"override hydra/job_logging": "none"},
+            {"override hydra/hydra_logging": "none"},
+        ]
+    )
+    benchmark: Any = None
+    method: Any = None
+    solver: Any = None
+    #: one seed instead of the benchmark's own
+    seed: int | None = None
+    #: samples in one forward pass; None: a whole block of the protocol. Changes rounding only.
+    batch: int | None = None
+    output: str = "outputs"
+    device: str = "auto"
+    #: users' files as "group:path", and the command as typed, percent-encoded (OmegaConf would read "${" in them): a
+    #: cluster's job starts from nothing else
+    plugins: list[str] = field(default_factory=list)
+    command: str = ""
+    hydra: Any = field(
+        default_factory=lambda: {
+            "run": {"dir": "."},
+            "sweep": {"dir": "${output}", "subdir": "."},
+            "output_subdir": None,
+            "job": {"chdir": False},
+        }
+    )
+
+
+#: Fields of the run configuration that are not the user's to set.
+HIDDEN = ("defaults", "plugins", "command", "hydra")
+
+
+def register_configs(plugins: Sequence[str] = (), command: str = "") -> None:
+    """Put every registered class and the run configuration into Hydra's store, which travels with each job."""
+    store = ConfigStore.instance()
+    store.store(name="run", node=RunConfig(plugins=list(plugins), command=command))
+    for group, registry in GROUPS.items():
+        for name in registry.names():
+            store.store(group=group, name=name, node=schema(name, registry.parameters(name)))
+
+
+def schema(name: str, parameters: Sequence[Parameter]) -> type:
+    """A dataclass for Hydra with the same fields and the registered name; ranges are checked by the class itself."""
+    fields: list[Any] = [("name", str, name)]
+    for p in parameters:
+        default: Any = field(default_factory=lambda p=p: list(p.default)) if isinstance(p.default, tuple) else p.default
+        fields.append((p.name, _hydra_type(p.type), default))
+    return dataclasses.make_dataclass(name.replace("-", "_"), fields)
+
+
+def _hydra_type(hint: Any) -> Any:
+    origin = getattr(hint, "__origin__", None)
+    return list[hint.__args__[0]] if origin is tuple else hint
+
+
+def build(group: str, node: DictConfig | None) -> Any:
+    """The instance that a group's configuration describes; None where nothing was chosen."""
+    if node is None:
+        return None
+    values: Mapping[str, Any] = OmegaConf.to_container(node, resolve=True)  # type: ignore[assignment]
+    parameters = {k: v for k, v in values.items() if k != "name"}
+    instance: Configurable = GROUPS[group].create(values["name"], **parameters)
+    return instance

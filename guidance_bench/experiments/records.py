@@ -1,0 +1,162 @@
+"""Records: one small JSON for each run; schema, validation, and loading into pandas."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import math
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..core.errors import UserError
+from ..core.identity import canonical, sha256_of_value, short_hash
+from ..storage.files import read_json, write_json
+from .benchmark import BENCHMARKS
+from .specification import protocol_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SCHEMA = 1
+
+#: Keys that a record has, with the type of each value.
+FIELDS: dict[str, type] = {
+    "schema": int,
+    "run_id": str,
+    "spec": dict,
+    "metrics": dict,
+    "evaluator": dict,
+    "networks": dict,
+    "cost": dict,
+    "samples": dict,
+    "environment": dict,
+    "command": str,
+    "time": str,
+    "sha256": str,
+}
+
+
+def seal(record: Mapping[str, Any]) -> dict[str, Any]:
+    """The record with its own sha256, over the canonical JSON of everything else."""
+    body = {k: v for k, v in record.items() if k != "sha256"}
+    return {**body, "sha256": sha256_of_value(body)}
+
+
+def validate(record: Any, source: str) -> dict[str, Any]:
+    """Return a sound record; :class:`UserError` names the source and the first thing that is wrong."""
+    if not isinstance(record, dict):
+        raise UserError(f"{source} is not a record: it holds no JSON object")
+    for name, kind in FIELDS.items():
+        if not isinstance(record.get(name), kind):
+            raise UserError(f"{source} is not a valid record: {name!r} is missing or not of type {kind.__name__}")
+    if record["schema"] != SCHEMA:
+        raise UserError(f"{source} has record schema {record['schema']}; this version reads {SCHEMA}")
+    for name, value in record["metrics"].items():
+        _check_metric(source, name, value)
+    if record["run_id"] != short_hash(record["spec"]):
+        raise UserError(f"{source} is corrupt: its run_id does not name its specification")
+    if record["sha256"] != seal(record)["sha256"]:
+        raise UserError(f"{source} is corrupt: its sha256 does not fit its contents; delete it to compute it again")
+    return record
+
+
+def _check_metric(source: str, name: str, value: Any) -> None:
+    values = value.get("values") if isinstance(value, dict) else None
+    numbers = [*values, value.get("mean")] if isinstance(values, list) and values else [None]
+    if not all(isinstance(v, (int, float)) and not isinstance(v, bool) and math.isfinite(v) for v in numbers):
+        raise UserError(f"{source} is not a valid record: metric {name!r} does not hold finite numbers")
+
+
+def metric_values(draws: list[float]) -> dict[str, Any]:
+    """One metric as it stands in a record: every draw, their mean, and their standard deviation (None for one draw)."""
+    mean = sum(draws) / len(draws)
+    spread = math.sqrt(sum((d - mean) ** 2 for d in draws) / (len(draws) - 1)) if len(draws) > 1 else None
+    return {"values": draws, "mean": mean, "sd": spread}
+
+
+def write_record(path: Path, record: Mapping[str, Any]) -> dict[str, Any]:
+    """Seal, validate and write a record atomically."""
+    sealed = validate(json.loads(canonical(seal(record))), str(path))
+    write_json(path, sealed)
+    return sealed
+
+
+def read_record(path: Path) -> dict[str, Any]:
+    """Read and validate one record."""
+    return validate(read_json(path), repr(str(path)))
+
+
+def committed_results() -> Path:
+    """The folder of the records that come with the project."""
+    content = importlib.import_module(BENCHMARKS.package)
+    return Path(str(content.__file__)).parent / "results"
+
+
+def read_records(path: str | Path | None = None) -> list[dict[str, Any]]:
+    """All records in a file or below a folder (None: the project's own), ordered by file name.
+
+    Raises:
+        UserError: the path does not exist, or a record is corrupt.
+    """
+    place = committed_results() if path is None else Path(path)
+    if not place.exists():
+        raise UserError(f"{str(place)!r} does not exist: give a record or a folder of records")
+    if place.is_file():
+        return [read_record(place)]
+    files = sorted(f for f in place.rglob("*.json") if f.name == "record.json" or f.parent.name == "records")
+    return [read_record(file) for file in files]
+
+
+def load_results(path: str | Path | None = None) -> pd.DataFrame:
+    """One row a record: benchmark, backbone, method, parameters, metrics, cost, run_id and the rest of the
+    specification.
+
+    Args:
+        path: a record, or a folder searched for records (an output folder); None: the project's own records.
+
+    Returns:
+        Columns ``benchmark, protocol, backbone, method, parameters`` (a dict), ``method.<parameter>``, the metrics by
+        their names, ``<metric>.sd``, ``cost.<key>``, ``seed, samples, labels, dtype, solver, run_id, time, device``,
+        and ``version`` (of the benchmark), ``plugin`` (sha256 of the method's file where it is a plug-in),
+        ``networks`` (recipes).
+
+    Raises:
+        UserError: the path does not exist, or a record is corrupt.
+    """
+    return to_frame(read_records(path))
+
+
+def to_frame(records: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
+    """Records as a data frame; see :func:`load_results`."""
+    import pandas as pd
+
+    return pd.DataFrame([_row(record) for record in records])
+
+
+def _row(record: Mapping[str, Any]) -> dict[str, Any]:
+    spec = record["spec"]
+    method = spec["method"]
+    row: dict[str, Any] = {
+        "benchmark": spec["benchmark"]["name"],
+        "protocol": short_hash(protocol_of(spec)),
+        "backbone": spec["networks"]["main"].get("backbone", "?"),
+        "method": method["name"],
+        "parameters": dict(method["parameters"]),
+    }
+    row |= {f"method.{k}": v for k, v in method["parameters"].items()}
+    for name, metric in record["metrics"].items():
+        row[name] = metric["mean"]
+        row[f"{name}.sd"] = metric["sd"]
+    row |= {f"cost.{k}": v for k, v in record["cost"].items()}
+    row |= {k: spec[k] for k in ("seed", "samples", "labels")}
+    row["dtype"] = spec["precision"]  # "precision" is a metric
+    row |= {"version": spec["benchmark"].get("version"), "plugin": method.get("plugin_sha256")}
+    row["networks"] = protocol_of(spec)["networks"]
+    row["solver"] = _call(spec["solver"])
+    row["evaluator"] = record["evaluator"].get("name", "?")
+    return row | {"run_id": record["run_id"], "time": record["time"], "device": record["environment"]["device"]}
+
+
+def _call(thing: Mapping[str, Any]) -> str:
+    return f"{thing['name']}({', '.join(f'{k}={v}' for k, v in thing['parameters'].items())})"

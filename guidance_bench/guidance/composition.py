@@ -1,0 +1,183 @@
+"""Methods made of methods: any method inside an interval or under a schedule, CFG over a method, sums.
+
+    Interval(METHODS.create("apg", scale=3.0), low=0.1, high=0.8)
+    CFGOver(METHODS.create("ig", scale=1.4), scale=1.3)
+    Sum((METHODS.create("cfg", scale=1.3), METHODS.create("pag", scale=1.5)))
+
+They are methods themselves, so they nest, and ``sample`` takes them like any other. For the command line,
+register a class of three lines that passes ``guide`` on to one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar
+
+from torch import Tensor
+
+from ..core.errors import UserError
+from ..core.parameters import param
+from .method import Guidance, Guide, Query, Step, extrapolate, in_velocity, together
+from .prepass import Prepass
+from .schedules import SHAPES, scheduled_scale
+
+#: The methods inside a composition, each under the name of its state.
+Parts = dict[str, Guidance]
+
+
+@dataclass(eq=False)
+class Composition(Guidance):
+    """Base: keeps the state of each method inside apart. Works in velocities; methods inside are converted."""
+
+    def parts(self) -> Parts:
+        """The methods inside."""
+        raise NotImplementedError
+
+    def part(self, key: str, step: Step, query: Query) -> Guide:
+        """The generator of one of them, at this step and with its own state."""
+        step.state[key] = own = dict(step.state[key])  # a copy: this evaluation may be thrown away
+        return in_velocity(self.parts()[key], replace(step, state=own), query)
+
+    def prepare(self, prepass: Prepass) -> tuple[Guidance, dict[str, Any]]:
+        """Prepare the methods inside; what they measured, by their names."""
+        measured: dict[str, Any] = {}
+
+        def ready(method: Guidance) -> Guidance:
+            prepared, facts = method.prepare(replace(prepass, folder=prepass.folder / method.name))
+            if facts:
+                measured[method.name] = facts
+            return prepared
+
+        fields = vars(self)
+        changed: dict[str, Any] = {"method": ready(fields["method"])} if "method" in fields else {}
+        if "methods" in fields:
+            changed["methods"] = tuple(map(ready, fields["methods"]))
+        return replace(self, **changed), measured
+
+    def init(self) -> dict[str, Any]:
+        """The states of the methods inside."""
+        return {key: method.init() for key, method in self.parts().items()}
+
+    def observe(self, step: Step, x_next: Tensor, state: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Show each method inside where the step led."""
+        seen = {key: replace(step, state=state[key]) for key in self.parts()}
+        return {key: dict(m.observe(seen[key], x_next, state[key])) for key, m in self.parts().items()}
+
+    def parameters(self) -> dict[str, Any]:
+        """As plain values, the methods inside with their names."""
+        return self._described(lambda method: method.parameters())
+
+    def identity(self) -> dict[str, Any]:
+        """The same, with the identities of the methods inside."""
+        return self._described(lambda method: method.identity())
+
+    def _described(self, describe: Callable[[Guidance], dict[str, Any]]) -> dict[str, Any]:
+        own = {k: v for k, v in super().parameters().items() if k not in ("method", "methods")}
+        inside = {id(m): m for m in self.parts().values()}.values()
+        return {**own, "methods": [{"name": m.name, "parameters": describe(m)} for m in inside]}
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        # An instance's answer: it needs fixed steps where a method inside does.
+        object.__setattr__(self, "fixed_grid", any(method.fixed_grid for method in self.parts().values()))
+
+
+@dataclass(eq=False)
+class Interval(Composition):
+    """A method for low <= t <= high, elsewhere the conditional velocity (Kynkaanniemi et al., arXiv 2404.07724)."""
+
+    name = "interval"
+    method: Guidance
+    low: float = param(0.0, high=1.0, doc="guided from this time (0 = data)")
+    high: float = param(1.0, high=1.0, doc="guided up to this time (1 = noise)")
+
+    def parts(self) -> Parts:
+        """The one method."""
+        return {"method": self.method}
+
+    def guide(self, step: Step, query: Query) -> Guide:
+        """What the method asks inside; one evaluation outside."""
+        if not self.low <= step.t <= self.high:
+            return (yield query)
+        return (yield from self.part("method", step, query))
+
+
+@dataclass(eq=False)
+class Scheduled(Composition):
+    """A method whose ``scale`` follows a schedule in t: :func:`~guidance_bench.guidance.schedules.scheduled_scale`."""
+
+    name = "scheduled"
+    method: Guidance
+    shape: str = param("linear", choices=SHAPES, doc="how the scale grows toward data")
+    floor: float = param(1.0, doc="least scale of clamp_linear")
+    power: float = param(1.0, doc="s of power_cosine")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not hasattr(self.method, "scale"):
+            raise UserError(f"scheduled: method {self.method.name!r} has no parameter 'scale'")
+
+    def parts(self) -> Parts:
+        """The one method."""
+        return {"method": self.method}
+
+    def guide(self, step: Step, query: Query) -> Guide:
+        """As the method at this time's scale."""
+        scale = scheduled_scale(self.shape, self.method.scale, step.t, self.floor, self.power)  # type: ignore[attr-defined]
+        changed: dict[str, Any] = {"scale": scale}
+        step.state["method"] = own = dict(step.state["method"])
+        method = replace(self.method, **changed)
+        return (yield from in_velocity(method, replace(step, state=own), query))
+
+
+@dataclass(eq=False)
+class CFGOver(Composition):
+    """Classifier-free guidance of a guided velocity: the method runs with the class and without, in one batch.
+
+    v = g(null) + scale (g(class) - g(null)), where g is the method's answer; ``ig_cfg`` is this over ``ig``.
+    """
+
+    name = "cfg_over"
+    method: Guidance
+    scale: float = param(1.5, doc="1 is no CFG")
+    low: float = param(0.0, high=1.0, doc="CFG from this time (0 = data)")
+    high: float = param(1.0, high=1.0, doc="CFG up to this time (1 = noise)")
+    channels: int | None = param(None, low=1, doc="CFG on the first channels only; none: all")
+
+    def parts(self) -> Parts:
+        """The method twice: each branch has a state."""
+        return {"class": self.method, "null": self.method}
+
+    def guide(self, step: Step, query: Query) -> Guide:
+        """Both branches in lock-step; the branch with the class alone outside the interval."""
+        guided = self.part("class", step, query)
+        if self.scale == 1 or not self.low <= step.t <= self.high:
+            return (yield from guided)
+        cond, null = yield from together(guided, self.part("null", step, query.null()))
+        return extrapolate(null, cond, self.scale, self.channels)
+
+
+@dataclass(eq=False)
+class Sum(Composition):
+    """The updates of several methods added: v + sum over k of (g_k - v), where v is the conditional velocity."""
+
+    name = "sum"
+    summary: ClassVar[str] = "updates of several methods added"
+    methods: tuple[Guidance, ...] = field(default=())
+
+    def parts(self) -> Parts:
+        """By their places."""
+        return {str(i): method for i, method in enumerate(self.methods)}
+
+    def guide(self, step: Step, query: Query) -> Guide:
+        """All methods in lock-step; what several of them ask is evaluated once."""
+        plain, *guided = yield from together(_plain(query), *(self.part(key, step, query) for key in self.parts()))
+        total: Tensor = plain
+        for velocity in guided:
+            total = total + (velocity - plain)
+        return total
+
+
+def _plain(query: Query) -> Guide:
+    return (yield query)

@@ -1,0 +1,65 @@
+"""What a table must say about itself: the protocol, and how its rows were chosen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from .metric_columns import Column, readable_space
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def protocol_facts(settings: pd.DataFrame) -> dict[str, str]:
+    """The protocol of an aggregated frame in words, one fact a line."""
+    first = settings.iloc[0]
+    seeds = sorted({seed for group in settings["seeds"] for seed in group})
+    return {
+        "Benchmark": f"{first['benchmark']} v{first['version']}",
+        **{f"{name.capitalize()} network": _network(recipe) for name, recipe in first["networks"].items()},
+        "Solver": first["solver"],
+        "Samples": f"{first['samples']:,} a run, {first['labels']} labels, {first['dtype']}",
+        "Seeds": ", ".join(map(str, seeds)),
+        "Features": readable_space(first["evaluator"]),
+        "Protocol": first["protocol"],
+    }
+
+
+def _network(recipe: Mapping[str, Any]) -> str:
+    parts = [str(recipe.get("backbone", "unnamed"))]
+    if "steps" in recipe:
+        parts.append(f"trained for {recipe['steps']:,} steps")
+    if "sha256" in recipe:
+        parts.append(f"sha256 {recipe['sha256'][:12]}")
+    return ", ".join(parts)
+
+
+def caption(settings: pd.DataFrame) -> str:
+    """The protocol as one line."""
+    return " · ".join(f"{name}: {value}" for name, value in protocol_facts(settings).items())
+
+
+def note(best: pd.DataFrame, primary: Column) -> str:
+    """How the rows of a table of best settings were chosen, and what the numbers are."""
+    tuned = best[best["method"] != "none"]
+    sentences = [
+        f"Each method's best setting by {primary.label}, chosen on the same samples that are scored: this flatters a "
+        "method the more, the more settings were tried (column Settings).",
+    ]
+    if best["held_out"].notna().any():
+        sentences.append(
+            f"{primary.title} held out is free of that: each seed is scored at what was best on the other seeds."
+        )
+    sentences.append(f"{primary.title} gain is the improvement over none.")
+    if tuned["settings"].nunique() > 1:
+        sentences.append("The methods were not given the same number of settings.")
+    sentences.append(_seeds(best))
+    return " ".join(sentences)
+
+
+def _seeds(best: pd.DataFrame) -> str:
+    if best["n"].nunique() > 1:
+        return "Mean ± standard deviation over seeds (column Seeds); gains are over the seeds shared with none."
+    count = int(best["n"].iloc[0])
+    return f"Mean ± standard deviation over {count} seeds." if count > 1 else "One seed, so no spread is known."

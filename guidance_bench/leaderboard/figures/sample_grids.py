@@ -1,0 +1,103 @@
+"""The few samples of each run that a leaderboard shows, and their grid."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...storage.sample_store import SampleStore, Shard
+from .style import DPI, Figure, canvas, save, style
+
+COLUMNS = 10
+ROWS = 4
+CELL = 48  # pixels that a small image is enlarged to
+LINE = 25  # pixels that a line of the title is high
+
+#: uint8 (N, H, W, C).
+Images = NDArray[np.uint8]
+
+
+class StoredSamples(Mapping[str, Images]):
+    """The first samples of each run that has a sound sample store, read when asked for.
+
+    Where there are no more than ``COLUMNS`` classes, the columns of the grid are the classes. The choice hangs on the
+    labels alone, which all methods share for a seed, so each place of the grid is the same noise for every method.
+
+    Args:
+        folder: an output folder, ``<folder>/<run_id>/samples``.
+        records: of the runs.
+    """
+
+    def __init__(self, folder: Path, records: Iterable[Mapping[str, Any]]) -> None:
+        specs = {record["run_id"]: record["spec"] for record in records}
+        self._stores = {
+            run_id: SampleStore(folder / run_id / "samples", run_id, spec["samples"], spec["block"])
+            for run_id, spec in specs.items()
+            if (folder / run_id / "samples").is_dir()
+        }
+        self._chosen: dict[str, Images] = {}
+
+    def __getitem__(self, run_id: str) -> Images:
+        if run_id not in self._chosen:
+            store = self._stores[run_id]
+            shard = store.read(*store.blocks[0])
+            if shard is None:
+                raise KeyError(run_id)
+            self._chosen[run_id] = _choose(shard)
+        return self._chosen[run_id]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._stores)
+
+    def __len__(self) -> int:
+        return len(self._stores)
+
+
+def _choose(shard: Shard) -> Images:
+    """Row r holds the r-th sample of every class, where the classes fit; else the samples in their order."""
+    classes = np.unique(shard.labels)
+    places = [np.flatnonzero(shard.labels == c)[:ROWS] for c in classes]
+    if len(classes) > COLUMNS or any(len(place) < ROWS for place in places):
+        return shard.images[: COLUMNS * ROWS]
+    return shard.images[np.stack(places, axis=1).ravel()]
+
+
+def sample_grid(images: Images, stem: Path, columns: int = COLUMNS, title: str = "") -> Figure:
+    """Write images (N, H, W, C) uint8 as a grid; small ones are enlarged without smoothing.
+
+    Args:
+        images: in reading order.
+        stem: path without suffix.
+        columns: images a row.
+        title: above the grid.
+    """
+    pixels = tile(images, columns)
+    height, width = pixels.shape[:2]
+    lines = title.count("\n") + 1 if title else 0
+    band = LINE * lines + 9
+    with style():
+        # A hundredth of a pixel more, for sizes are cut to whole pixels: the images must fall on pixels exactly.
+        figure = canvas((width + 0.01) / DPI, (height + band + 0.01) / DPI)
+        figure.set_layout_engine(None)
+        axes = figure.add_axes((0, 0, 1, height / (height + band)))
+        axes.imshow(pixels, interpolation="none", aspect="auto")
+        axes.set_axis_off()
+        figure.text(4 / width, 1 - 6 / (height + band), title, va="top", fontsize=8)
+        return save(figure, stem, title.replace("\n", ": "), grid=True)
+
+
+def tile(images: Images, columns: int) -> Images:
+    """Images (N, H, W, 1 or 3) as one picture (H, W, 3), enlarged by a whole factor, with white lines between them."""
+    count, height, width, _ = images.shape
+    factor = max(1, round(CELL / max(height, width)))
+    large = images.repeat(factor, axis=1).repeat(factor, axis=2)
+    rows = math.ceil(count / columns)
+    sheet = np.full((rows * columns, height * factor + 2, width * factor + 2, 3), 255, np.uint8)
+    sheet[:count, 1:-1, 1:-1] = large
+    sheet = sheet.reshape(rows, columns, *sheet.shape[1:]).swapaxes(1, 2)
+    return sheet.reshape(rows * (height * factor + 2), columns * (width * factor + 2), 3)

@@ -1,0 +1,71 @@
+"""Sheets as LaTeX (booktabs)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ..sheets import Cell, Sheet
+from .rows import rows_of, spaces
+
+LATEX = {
+    **{c: f"\\{c}" for c in "&%$#_{}"},
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "±": r"$\pm$",
+    "↓": r"$\downarrow$",
+    "↑": r"$\uparrow$",
+    "·": r"$\cdot$",
+}
+
+
+def latex(sheet: Sheet, caption: str, label: str) -> str:
+    """A booktabs table; the feature space stands above its metrics."""
+    columns = "".join("r" if field.numeric else "l" for field in sheet)
+    body = [
+        *_latex_groups(sheet),
+        _latex_row(escape_latex(field.short_heading) for field in sheet),
+        r"\midrule",
+        *(_latex_row(_latex_cell(cell) for _, cell in row) for row in rows_of(sheet)),
+    ]
+    return "\n".join(
+        [
+            r"\begin{table}",
+            r"\centering",
+            rf"\caption{{{escape_latex(caption)}}}",
+            rf"\label{{tab:{label}}}",
+            rf"\begin{{tabular}}{{{columns}}}",
+            r"\toprule",
+            *body,
+            r"\bottomrule",
+            r"\end{tabular}",
+            r"\end{table}",
+            "",
+        ]
+    )
+
+
+def _latex_groups(sheet: Sheet) -> list[str]:
+    groups = spaces(sheet)
+    if not any(space for space, _ in groups):
+        return []
+    cells, rules, start = [], [], 1
+    for space, width in groups:
+        cells.append(rf"\multicolumn{{{width}}}{{c}}{{{escape_latex(space)}}}")
+        rules += [rf"\cmidrule(lr){{{start}-{start + width - 1}}}"] if space else []
+        start += width
+    return [_latex_row(cells), "".join(rules)]
+
+
+def _latex_row(cells: Iterable[str]) -> str:
+    return " & ".join(cells) + r" \\"
+
+
+def _latex_cell(cell: Cell) -> str:
+    text = escape_latex(cell.text)
+    return rf"\textbf{{{text}}}" if cell.bold else text
+
+
+def escape_latex(text: str) -> str:
+    """Text that LaTeX shows as it is."""
+    return "".join(LATEX.get(sign, sign) for sign in text)

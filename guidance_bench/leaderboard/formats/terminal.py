@@ -1,0 +1,51 @@
+"""Sheets as plain tables for the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..sheets import Field, Sheet
+from .rows import rows_of
+
+#: Metrics that a terminal table gives up last.
+KEPT_LONGEST = ("Prec", "Rec")
+
+
+def terminal(sheet: Sheet, width: int = 80) -> str:
+    """A plain table at most ``width`` columns wide.
+
+    Where it does not fit, metrics beyond the first are left out, precision and recall last; then settings are cut.
+    """
+    fields = _fit(sheet, width)
+    widths = [_width(field) for field in fields]
+    widths[1] -= max(_total(fields) - width, 0)
+    head = _terminal_line([field.short_heading for field in fields], fields, widths)
+    body = [_terminal_line([cell.text for _, cell in row], fields, widths) for row in rows_of(fields)]
+    spaces_named = sorted({field.space for field in fields if field.space})
+    above = [f"metrics in the feature space of {', '.join(spaces_named)}"] if spaces_named else []
+    return "\n".join([*above, head, "-" * len(head), *body])
+
+
+def _fit(sheet: Sheet, width: int) -> Sheet:
+    fields = list(sheet)
+    metrics = [field for field in sheet if field.arrow or field.space][1:]
+    for field in sorted(reversed(metrics), key=lambda f: f.title in KEPT_LONGEST):
+        if _total(fields) > width:
+            fields = [f for f in fields if f is not field]
+    return fields
+
+
+def _total(fields: Sheet) -> int:
+    return sum(_width(field) for field in fields) + 2 * (len(fields) - 1)
+
+
+def _width(field: Field) -> int:
+    return max(len(text) for text in (field.short_heading, *(cell.text for cell in field.cells)))
+
+
+def _terminal_line(texts: Sequence[str], fields: Sheet, widths: Sequence[int]) -> str:
+    cut = [text if len(text) <= width else f"{text[: width - 1]}…" for text, width in zip(texts, widths, strict=True)]
+    rows = zip(cut, fields, widths, strict=True)
+    return "  ".join(
+        f"{text:>{width}}" if field.numeric else f"{text:<{width}}" for text, field, width in rows
+    ).rstrip()

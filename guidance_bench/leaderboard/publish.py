@@ -1,0 +1,130 @@
+"""Records to leaderboard: tables as Markdown, CSV, LaTeX and HTML, the figures, and the table on the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..core.console import say
+from ..core.errors import UserError
+from ..experiments.records import to_frame
+from ..storage.files import write_text
+from .aggregate import aggregate, best, metrics_of, pareto
+from .figures.sample_grids import Images, StoredSamples
+from .formats.csv import settings_csv
+from .formats.latex import latex
+from .formats.markdown import escape_markdown, markdown
+from .formats.terminal import terminal
+from .protocol_tables import Table, tables
+from .sheets import best_sheet, compact_sheet, settings_sheet
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from .figures.style import Figure
+
+__all__ = ["Table", "aggregate", "best", "pareto", "publish", "sweep_table", "tables"]
+__all__ += ["terminal_table", "write_leaderboard"]
+
+
+def terminal_table(rows: pd.DataFrame) -> str:
+    """:func:`best` or :func:`aggregate` of one protocol as a plain table of at most 80 columns."""
+    return terminal(compact_sheet(rows, metrics_of(rows)))
+
+
+def sweep_table(records: Iterable[Mapping[str, Any]]) -> str:
+    """Every setting of the records as plain text, a table for each protocol."""
+    found = tables(to_frame(records)).values()
+    return "\n\n".join(
+        f"{table.benchmark}, protocol {table.protocol}\n{terminal_table(table.settings)}" for table in found
+    )
+
+
+def publish(records: Sequence[Mapping[str, Any]], folder: Path, *, stores: Path | None = None) -> dict[str, Path]:
+    """:func:`write_leaderboard`, then print the tables and where everything lies."""
+    written = write_leaderboard(records, folder, stores=stores)
+    for table in tables(to_frame(records)).values():
+        say(f"\n{table.benchmark}, protocol {table.protocol}: each method's best setting of those tried")
+        say(terminal_table(table.best))
+    say(f"\nleaderboard: {folder / 'leaderboard.html'} (also .md, .csv, .tex)\nfigures:     {folder / 'figures'}")
+    return written
+
+
+def write_leaderboard(
+    records: Sequence[Mapping[str, Any]],
+    folder: Path,
+    *,
+    primary: str | None = None,
+    metrics: Sequence[str] | None = None,
+    samples: Mapping[str, Images] | None = None,
+    stores: Path | None = None,
+) -> dict[str, Path]:
+    """Write tables, figures and the page, each file atomically. Equal records give equal files.
+
+    Args:
+        records: validated records, of one protocol or several.
+        folder: where to write.
+        primary: metric that ranks the methods; None: each benchmark's own.
+        metrics: columns to show; None: all.
+        samples: images (N, H, W, C) uint8 by run_id, for the sample grids; only those of the best settings are read.
+        stores: instead of ``samples``, the output folder that holds the runs' sample stores.
+
+    Returns:
+        Every file by its name in the folder.
+
+    Raises:
+        UserError: no records, an unknown metric, or the folder cannot be written.
+    """
+    from .figures.overview import write_figures
+    from .page import render
+
+    if not records:
+        raise UserError("a leaderboard needs at least one record")
+    found = list(tables(to_frame(records), primary, metrics).values())
+    if samples is None:
+        samples = StoredSamples(stores, records) if stores else {}
+    figures = [write_figures(table, folder / "figures", _suffix(table, found), samples) for table in found]
+    texts = {
+        "leaderboard.md": "\n".join(["# Leaderboard\n", *map(_markdown, found, figures)]),
+        "leaderboard.csv": _csv(found),
+        "leaderboard.tex": "\n".join(map(_latex, found)),
+        "leaderboard.html": render(found, figures, records),
+    }
+    for name, text in texts.items():
+        write_text(folder / name, text)
+    paths = [folder / name for name in texts] + [p for group in figures for figure in group for p in figure.paths]
+    return {path.relative_to(folder).as_posix(): path for path in paths}
+
+
+def _suffix(table: Table, found: Sequence[Table]) -> str:
+    """Keeps the figures of several protocols apart."""
+    return f"-{table.protocol}" if len(found) > 1 else ""
+
+
+def _markdown(table: Table, figures: Sequence[Figure]) -> str:
+    pictures = [f"![{escape_markdown(figure.title)}](figures/{figure.png.name})\n" for figure in figures]
+    return "\n".join(
+        [
+            f"## {escape_markdown(table.benchmark)}\n",
+            f"{escape_markdown(table.caption)}\n",
+            markdown(best_sheet(table.best, table.metrics)),
+            f"{escape_markdown(table.note)}\n",
+            *pictures,
+            "<details><summary>All settings</summary>\n",
+            markdown(settings_sheet(table.settings, table.metrics)),
+            "</details>\n",
+        ]
+    )
+
+
+def _latex(table: Table) -> str:
+    return latex(best_sheet(table.best, table.metrics), f"{table.caption}. {table.note}", f"guidance-{table.protocol}")
+
+
+def _csv(found: Sequence[Table]) -> str:
+    """All settings of all protocols, told apart by their first columns; ``best`` marks each method's best setting."""
+    import pandas as pd
+
+    frames = [table.settings.assign(best=table.settings.index.isin(table.best.index)) for table in found]
+    return settings_csv(pd.concat(frames, ignore_index=True).drop(columns="networks"))

@@ -1,0 +1,4 @@
+"""The autoencoders, one file a kind, found by the registry :data:`.base.AUTOENCODERS`.
+
+Start with :mod:`.base`.
+"""

@@ -1,0 +1,173 @@
+"""The driver: answers a method's queries with the fewest forward passes and keeps the cost ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from itertools import accumulate, groupby
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..core.errors import UserError
+from ..guidance.method import Guidance, Query, Step, as_tuple, in_velocity
+from ..networks.backbone import Backbone, Edit, Prediction
+from .ledger import Ledger
+
+#: Answers one round of queries in the order asked: velocities, and attention maps where those are asked for.
+Answer = Callable[[tuple[Query, ...]], tuple[Tensor, ...]]
+
+
+class Driver:
+    """Evaluates a method's velocity for one batch of samples.
+
+    Args:
+        backbone: the main network.
+        labels: classes of the batch, (N,) int.
+        weak: the weaker network of autoguidance.
+        ledger: where the cost is counted.
+    """
+
+    def __init__(self, backbone: Backbone, labels: Tensor, weak: Backbone | None, ledger: Ledger) -> None:
+        self.main = backbone
+        self.nets = {"main": backbone, "weak": weak}
+        self.labels = labels
+        self.ledger = ledger
+        if weak is not None:
+            ledger.weak_cost = weak.cost / backbone.cost
+
+    def velocity(self, method: Guidance, step: Step) -> Tensor:
+        """The guided velocity at a step, (N, C, H, W) in the precision of ``step.x``."""
+        return run_guide(method, step, self.answering(step))
+
+    def answering(self, step: Step) -> Answer:
+        """What answers the queries of a step."""
+        return lambda queries: self._answer(queries, step)
+
+    def _answer(self, queries: tuple[Query, ...], step: Step) -> tuple[Tensor, ...]:
+        queries = tuple(self._resolve(query) for query in queries)
+        answers: dict[int, Tensor] = {}
+        for net in dict.fromkeys(query.net for query in queries):
+            members = [i for i, query in enumerate(queries) if query.net == net]
+            answers.update(zip(members, self._forward([queries[i] for i in members], step), strict=True))
+        return tuple(answers[i] for i in range(len(queries)))
+
+    def _resolve(self, query: Query) -> Query:
+        net = self.nets[query.net]
+        if net is None:
+            raise UserError("this method asks for a weak network and none was given")
+        return replace(query, tap=net.internal_head()) if query.tap == "internal" else query
+
+    def _forward(self, queries: list[Query], step: Step) -> list[Tensor]:
+        """One forward pass for all queries of a network; equal inputs under equal edits are evaluated once."""
+        net = self.nets[queries[0].net]
+        assert net is not None
+        keys = [_input_key(query) for query in queries]
+        inputs = _side_by_side(dict(zip(keys, queries, strict=True)))
+        chunks = [self._chunk(query, step, net) for query in inputs.values()]
+        places = _places(chunks)
+        prediction = net(
+            torch.cat([chunk.x for chunk in chunks]),
+            torch.cat([chunk.t for chunk in chunks]),
+            torch.cat([chunk.y for chunk in chunks]),
+            sorted({query.tap for query in queries if isinstance(query.tap, int)}),
+            _placed_edits(chunks, places),
+            maps=sorted({query.attention for query in queries if query.attention is not None}),
+        )
+        self._count(queries[0].net, chunks, net)
+        rows = dict(zip(inputs, places, strict=True))
+        return [_read(prediction, query, rows[key], step.x.dtype) for query, key in zip(queries, keys, strict=True)]
+
+    def _chunk(self, query: Query, step: Step, net: Backbone) -> _Chunk:
+        x, labels, edits = (step.x if query.x is None else query.x), self._labels(query, net), query.edits
+        if query.only is not None:
+            only = query.only
+            x, labels = x[only], labels[only]
+            edits = tuple(replace(e, random=e.random.subset(only)) if e.random else e for e in edits)
+        t = step.t if query.t is None else query.t
+        times = torch.full((len(labels),), t, dtype=torch.float32, device=x.device)
+        return _Chunk(x.to(torch.float32), times, labels, edits)
+
+    def _labels(self, query: Query, net: Backbone) -> Tensor:
+        if isinstance(query.label, Tensor):
+            return query.label.to(self.labels)
+        return torch.full_like(self.labels, net.num_classes) if query.label == "null" else self.labels
+
+    def _count(self, name: str, chunks: list[_Chunk], net: Backbone) -> None:
+        work = sum(len(chunk.y) * (1 - len(chunk.skipped) / net.depth) for chunk in chunks) / len(self.labels)
+        self.ledger.forwards += 1
+        if name == "main":
+            self.ledger.main += work
+        else:
+            self.ledger.weak += work
+
+
+@dataclass(frozen=True)
+class _Chunk:
+    """The rows of one input in a batched forward: latents, times, labels, edits."""
+
+    x: Tensor
+    t: Tensor
+    y: Tensor
+    edits: tuple[Edit, ...]
+
+    @property
+    def skipped(self) -> set[int]:
+        return {layer for edit in self.edits if edit.kind == "skip_layers" for layer in edit.layers}
+
+
+def run_guide(method: Guidance, step: Step, answer: Answer) -> Tensor:
+    """Run one method's generator to its end, converting to and from its space."""
+    guide = in_velocity(method, step, Query())
+    reply: Any = None
+    while True:
+        try:
+            request = guide.send(reply)
+        except StopIteration as stop:
+            velocity: Tensor = stop.value
+            return velocity
+        answers = answer(as_tuple(request))
+        reply = answers if isinstance(request, tuple) else answers[0]
+
+
+def _input_key(query: Query) -> tuple[Any, ...]:
+    label = id(query.label) if isinstance(query.label, Tensor) else query.label
+    return (label, *(None if v is None else id(v) for v in (query.x, query.only)), query.t, query.edits)
+
+
+def _side_by_side(inputs: dict[tuple[Any, ...], Query]) -> dict[tuple[Any, ...], Query]:
+    """Inputs with equal edits beside each other, so that an edited block runs once for each set of edits."""
+    order = {edits: i for i, edits in reversed(list(enumerate(query.edits for query in inputs.values())))}
+    return dict(sorted(inputs.items(), key=lambda item: order[item[1].edits]))
+
+
+def _places(chunks: list[_Chunk]) -> list[tuple[int, int]]:
+    """The rows [start, stop) of each chunk in the batch."""
+    stops = list(accumulate(len(chunk.y) for chunk in chunks))
+    return list(zip([0, *stops[:-1]], stops, strict=True))
+
+
+def _placed_edits(chunks: list[_Chunk], places: list[tuple[int, int]]) -> list[Edit]:
+    """Every edit with its rows. One that draws is placed on each chunk, for it draws once for each sample."""
+    placed: list[Edit] = []
+    for edits, group in groupby(zip(places, chunks, strict=True), key=lambda pair: pair[1].edits):
+        ranges = [place for place, _ in group]
+        for edit in edits:
+            rows = [(ranges[0][0], ranges[-1][1])] if edit.random is None else ranges
+            placed += [replace(edit, rows=place) for place in rows]
+    return placed
+
+
+def _read(prediction: Prediction, query: Query, place: tuple[int, int], dtype: torch.dtype) -> Tensor:
+    """The answer to a query out of the batch's prediction; NaN for samples that it left out."""
+    if query.attention is not None:
+        source = prediction.maps[query.attention]
+    else:
+        source = prediction.taps[query.tap] if isinstance(query.tap, int) else prediction.velocity
+    rows = source[slice(*place)].to(dtype)
+    if query.only is None:
+        return rows
+    answer = torch.full((len(query.only), *rows.shape[1:]), torch.nan, dtype=dtype, device=rows.device)
+    answer[query.only] = rows
+    return answer

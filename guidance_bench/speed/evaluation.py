@@ -1,0 +1,191 @@
+"""Speed of the evaluation beside the programs that it replaces: ``python -m guidance_bench.speed [output=FILE]``.
+
+Every comparison alternates the programs in one process and gives the ratio of their best times, since seconds depend on
+the machine and on who else uses it. Random numbers of the usual sizes stand in for images and features.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import multiprocessing
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ..core.environment import describe
+from ..core.errors import UserError
+from ..features.inception import CLASSES, Inception, build_trunk
+from ..features.inception_weights import InceptionWeights
+from ..metrics import feature_statistics, frechet_distance, precision_recall
+from ..storage.files import write_json
+
+DIMENSIONS = 2048
+Task = Callable[[], Any]
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Measure, print the table, write the record to ``output=``; ``threads=2``, ``rounds=3``, ``only=NAME``."""
+    options = {"output": "", "threads": "2", "rounds": "3", "only": ""}
+    options |= dict(argument.split("=", 1) for argument in arguments)
+    threads, rounds = int(options["threads"]), int(options["rounds"])
+    wanted = [name for name in MEASUREMENTS if options["only"] in ("", name)]
+    if not wanted:
+        raise UserError(f"only={options['only']!r} is not one of {', '.join(MEASUREMENTS)}")
+    _limit_threads(threads)
+    results = {}
+    for name in wanted:
+        results[name] = MEASUREMENTS[name](rounds)
+        print(json.dumps({name: results[name]}, indent=1), flush=True)
+    if options["output"]:
+        write_json(Path(options["output"]), {"results": results, "environment": describe(torch.device("cpu"))})
+    return 0
+
+
+def frechet(rounds: int) -> dict[str, Any]:
+    """2048-d Frechet distance: ours, scipy's general square root as ADM, torch-fidelity's eigenvalues."""
+    from scipy.linalg import sqrtm
+    from torch_fidelity.metric_fid import fid_statistics_to_metric
+
+    rng = np.random.default_rng(0)
+    scales = np.linspace(0.2, 2, DIMENSIONS)
+    a, b = (feature_statistics(rng.standard_normal((6000, DIMENSIONS)) * scales + shift) for shift in (0, 0.1))
+
+    def ours() -> float:
+        return frechet_distance(*a, *b)
+
+    def scipy() -> float:
+        root = sqrtm(a.cov @ b.cov)
+        return float(np.square(a.mean - b.mean).sum() + np.trace(a.cov) + np.trace(b.cov) - 2 * np.trace(root).real)
+
+    def torch_fidelity() -> float:
+        given = [{"mu": s.mean, "sigma": s.cov} for s in (a, b)]
+        return float(fid_statistics_to_metric(*given, False)["frechet_inception_distance"])
+
+    times, values = _alternate({"ours": ours, "scipy": scipy, "torch_fidelity": torch_fidelity}, rounds)
+    differences = {name: abs(value / values["ours"] - 1) for name, value in values.items()}
+    return _table(times, relative_difference=differences)
+
+
+def precision(rounds: int) -> dict[str, Any]:
+    """Precision and recall of 10,000 against 10,000 features, each program in a fresh process for its peak memory."""
+    times: dict[str, list[float]] = {name: [] for name in _PRECISION}
+    peaks: dict[str, int] = {}
+    values: dict[str, Any] = {}
+    for _ in range(rounds):
+        for name in _PRECISION:
+            with multiprocessing.get_context("spawn").Pool(1) as pool:
+                seconds, peaks[name], values[name] = pool.apply(_one_precision, (name, torch.get_num_threads()))
+            times[name].append(seconds)
+    memory = {"peak_bytes": peaks, "peak_ratio": {name: peak / peaks["ours"] for name, peak in peaks.items()}}
+    return _table(times, values=values, **memory)
+
+
+def features(rounds: int) -> dict[str, Any]:
+    """Inception on 16 images of 256 x 256, torch-fidelity's network as it comes."""
+    from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
+
+    torch.manual_seed(0)
+    trunk = build_trunk()
+    state = {**trunk.state_dict(), "fc.weight": torch.randn(CLASSES, 2048), "fc.bias": torch.zeros(CLASSES)}
+    file = io.BytesIO()
+    torch.save(state, file)
+    file.seek(0)
+    theirs = FeatureExtractorInceptionV3("speed", ["2048"], feature_extractor_weights_path=file)
+    ours = Inception(InceptionWeights(state, Path("random"), "", False), trunk)
+    images = torch.randint(0, 256, (16, 256, 256, 3), dtype=torch.uint8)
+
+    def run_ours() -> NDArray[Any]:
+        with torch.inference_mode():
+            result: NDArray[Any] = ours(images).pool3.numpy()
+            return result
+
+    def run_theirs() -> NDArray[Any]:
+        with torch.no_grad():
+            result: NDArray[Any] = theirs(images.permute(0, 3, 1, 2))[0].numpy()
+            return result
+
+    times, values = _alternate({"ours": run_ours, "torch_fidelity": run_theirs}, 2 * rounds)
+    error = np.linalg.norm(values["ours"] - values["torch_fidelity"]) / np.linalg.norm(values["torch_fidelity"])
+    return _table(times, relative_difference=float(error), images=len(images))
+
+
+MEASUREMENTS: dict[str, Callable[[int], dict[str, Any]]] = {
+    "frechet": frechet,
+    "precision": precision,
+    "features": features,
+}
+
+
+def _ours(real: NDArray[Any], fake: NDArray[Any]) -> tuple[float, float]:
+    return precision_recall(real, fake)
+
+
+def _theirs(real: NDArray[Any], fake: NDArray[Any]) -> tuple[float, float]:
+    from torch_fidelity.metric_prc import calculate_precision_recall_full
+
+    result: tuple[float, float] = calculate_precision_recall_full(torch.from_numpy(fake), torch.from_numpy(real), 3)
+    return result
+
+
+_PRECISION = {"ours": _ours, "torch_fidelity": _theirs}
+
+
+def _one_precision(name: str, threads: int) -> tuple[float, int, tuple[float, float]]:
+    """Seconds, peak bytes and result, in a process of its own."""
+    _limit_threads(threads)
+    rng = np.random.default_rng(0)
+    # Features of low intrinsic dimension, as real ones: neither all nor none lie inside.
+    mixing = rng.standard_normal((32, DIMENSIONS), dtype=np.float32)
+    real, fake = (
+        rng.standard_normal((10_000, 32), dtype=np.float32) @ mixing
+        + rng.standard_normal((10_000, DIMENSIONS), dtype=np.float32) * scale
+        for scale in (0.3, 0.4)
+    )
+    started = time.perf_counter()
+    result = _PRECISION[name](real, fake)
+    return time.perf_counter() - started, _peak_bytes(), result
+
+
+def _peak_bytes() -> int:
+    """Peak resident memory of this process; unlike ``ru_maxrss`` it does not begin with the parent's."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return 1024 * next(int(line.split()[1]) for line in lines if line.startswith("VmHWM"))
+
+
+def _limit_threads(count: int) -> None:
+    from threadpoolctl import threadpool_limits
+
+    torch.set_num_threads(count)
+    threadpool_limits(count)
+
+
+def _alternate(tasks: dict[str, Task], rounds: int) -> tuple[dict[str, list[float]], dict[str, Any]]:
+    """Seconds of each task in each round, after one that warms up, and what each returned."""
+    values = {name: task() for name, task in tasks.items()}
+    times: dict[str, list[float]] = {name: [] for name in tasks}
+    for _ in range(rounds):
+        for name, task in tasks.items():
+            started = time.perf_counter()
+            task()
+            times[name].append(time.perf_counter() - started)
+    return times, values
+
+
+def _table(times: dict[str, list[float]], **facts: Any) -> dict[str, Any]:
+    best = {name: min(seconds) for name, seconds in times.items()}
+    return {
+        "seconds": {name: [round(s, 3) for s in seconds] for name, seconds in times.items()},
+        "times_ours_by_best": {name: round(seconds / best["ours"], 2) for name, seconds in best.items()},
+        "times_ours_by_median": {
+            name: round(statistics.median(seconds) / statistics.median(times["ours"]), 2)
+            for name, seconds in times.items()
+        },
+        **facts,
+    }

@@ -1,0 +1,138 @@
+"""Files that are either whole or not there."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+
+from ..core.errors import UserError
+
+SUFFIX = ".tmp"
+SEAL = "seal"
+
+
+@contextmanager
+def atomic(path: Path) -> Iterator[Path]:
+    """Give a temporary path in the same folder; on success it replaces ``path`` in one step, on failure it is removed.
+
+    Raises:
+        UserError: the folder cannot be written, or the disk is full.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=SUFFIX)
+        os.close(handle)
+    except OSError as error:
+        raise UserError(f"cannot write {str(path)!r}: {error.strerror or error}") from error
+    temporary = Path(name)
+    try:
+        yield temporary
+        _flush(temporary)
+        os.replace(temporary, path)
+        _flush_folder(path.parent)
+    except (OSError, SafetensorError, RuntimeError) as error:
+        raise UserError(f"cannot write {str(path)!r}: {_reason(error)}") from error
+    finally:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, OSError):
+        return error.strerror or str(error)
+    text = " ".join(str(error).split())
+    if isinstance(error, RuntimeError) and "PytorchStreamWriter" not in text and "unexpected pos" not in text:
+        raise error  # not torch.save's way of saying that the disk is full
+    return text
+
+
+def _flush(path: Path) -> None:
+    handle = os.open(path, os.O_RDWR)
+    try:
+        os.fchmod(handle, 0o644)
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _flush_folder(folder: Path) -> None:
+    """Make the new name survive a power cut, where the file system can."""
+    with suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def sweep(folder: Path) -> None:
+    """Remove what killed processes have left half written; only for the one process that writes in this folder."""
+    for leftover in folder.glob(f".*{SUFFIX}"):
+        with suppress(OSError):
+            leftover.unlink()
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file atomically."""
+    with atomic(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write JSON atomically; NaN and infinities are refused."""
+    write_text(path, json.dumps(value, indent=1, sort_keys=True, allow_nan=False) + "\n")
+
+
+def read_json(path: Path) -> Any:
+    """Read JSON; :class:`UserError` names a file that is missing or not JSON."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"{str(path)!r} does not exist") from None
+    except (OSError, ValueError, RecursionError) as error:
+        raise UserError(f"{str(path)!r} is not a readable JSON file: {error}") from error
+
+
+def write_sealed(path: Path, value: Mapping[str, Any]) -> None:
+    """Write a JSON object atomically with a hash of its contents inside, for :func:`read_sealed`."""
+    write_json(path, {**value, SEAL: _seal(value)})
+
+
+def read_sealed(path: Path, keys: Collection[str]) -> dict[str, Any]:
+    """Read a JSON object with exactly these keys; :class:`UserError` where a byte of its values has changed.
+
+    A file without a seal is one of an earlier version: its keys alone are checked.
+    """
+    try:
+        value = read_json(path)
+    except UserError:
+        value = None
+    seal = value.pop(SEAL, None) if isinstance(value, dict) else None
+    if not isinstance(value, dict) or set(value) != set(keys) or seal not in (None, _seal(value)):
+        raise UserError(f"{str(path)!r} is damaged: delete the folder {str(path.parent)!r} to make it again")
+    return value
+
+
+def _seal(value: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True, allow_nan=False).encode()).hexdigest()
+
+
+def sha256_of(path: Path) -> str:
+    """Hash of a file's bytes, in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest() if hasattr(hashlib, "file_digest") else _digest(file)
+
+
+def _digest(file: Any) -> str:
+    digest = hashlib.sha256()
+    while chunk := file.read(1 << 20):
+        digest.update(chunk)
+    return digest.hexdigest()

@@ -1,0 +1,238 @@
+"""Images on disk as batches of uint8 (N, H, W, 3): folders of PNG or JPEG, ADM's .npz, and our own sample store.
+
+Everything is read in order and in batches, so that memory does not grow with the number of images.
+"""
+
+from __future__ import annotations
+
+import os
+from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+
+from ..core.arrays import slices
+from ..core.errors import UserError
+from .npz import ArrayStream, npz_keys
+
+Pixels = NDArray[np.uint8]
+ADM_KEY = "arr_0"
+SUFFIXES = (".png", ".jpg", ".jpeg")
+MODES = ("1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "YCbCr")  # eight bits a channel at most
+
+
+class ImageSource(ABC):
+    """Images of one size, in order.
+
+    Attributes:
+        title: what messages call it: the path.
+    """
+
+    title: str
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """Number of images."""
+
+    @abstractmethod
+    def batches(self, size: int) -> Iterator[Pixels]:
+        """All images in order, (n, H, W, 3) with n <= ``size``; :class:`UserError` names a bad file."""
+
+
+class ArrayImages(ImageSource):
+    """Images in memory.
+
+    Raises:
+        UserError: not uint8 (N, H, W, 3).
+    """
+
+    def __init__(self, images: NDArray[Any], title: str = "images") -> None:
+        self.title = title
+        self._images = images
+        check_images(images.shape, images.dtype, title)
+
+    def __len__(self) -> int:
+        return len(self._images)
+
+    def batches(self, size: int) -> Iterator[Pixels]:
+        """Slices of the array."""
+        return (self._images[part] for part in slices(len(self), size))
+
+
+class DatasetImages(ImageSource):
+    """A map-style dataset, such as torchvision's: its items are images, PIL or uint8 (H, W, 3), or begin with one."""
+
+    def __init__(self, dataset: Any, title: str = "dataset") -> None:
+        self.title = title
+        self._dataset = dataset
+
+    def __len__(self) -> int:
+        return len(self._dataset)
+
+    def batches(self, size: int) -> Iterator[Pixels]:
+        """Items in order."""
+        for part in slices(len(self), size):
+            batch = np.stack([self._image(i) for i in range(part.start, part.stop)])
+            check_images(batch.shape, batch.dtype, self.title)
+            yield batch
+
+    def _image(self, index: int) -> NDArray[Any]:
+        item = self._dataset[index]
+        image = item[0] if isinstance(item, tuple) else item
+        return np.asarray(image.convert("RGB") if isinstance(image, Image.Image) else image)
+
+
+class FolderImages(ImageSource):
+    """Every PNG and JPEG below a folder, in the order of their paths, decoded by threads ahead of their use."""
+
+    def __init__(self, folder: Path) -> None:
+        self.title = str(folder)
+        self._files = sorted(f for f in folder.rglob("*") if f.suffix.lower() in SUFFIXES and f.is_file())
+
+    def __len__(self) -> int:
+        return len(self._files)
+
+    def batches(self, size: int) -> Iterator[Pixels]:
+        """Decoded images; all must be as large as the first."""
+        batch: list[Pixels] = []
+        first: Pixels | None = None
+        for file, pixels in zip(self._files, _decoded(self._files, 2 * size), strict=True):
+            first = pixels if first is None else first
+            if pixels.shape != first.shape:
+                raise UserError(f"{str(file)!r} is {_size(pixels)} but {str(self._files[0])!r} is {_size(first)}")
+            batch.append(pixels)
+            if len(batch) == size:
+                yield np.stack(batch)
+                batch = []
+        if batch:
+            yield np.stack(batch)
+
+
+class NpzImages(ImageSource):
+    """The array ``arr_0`` of a .npz file, read as a stream: neither unpacked to disk nor held in memory.
+
+    Raises:
+        UserError: no such file, a truncated one, one without ``arr_0``, or images that are not uint8 (N, H, W, 3).
+    """
+
+    def __init__(self, file: Path) -> None:
+        self.title = str(file)
+        keys = npz_keys(file)
+        if ADM_KEY not in keys:
+            raise UserError(f"{self.title!r} holds no images: it has {', '.join(keys) or 'nothing'} but no {ADM_KEY!r}")
+        self._stream = ArrayStream.open(file, ADM_KEY)
+        check_images(self._stream.shape, self._stream.dtype, self.title)
+
+    def __len__(self) -> int:
+        return self._stream.shape[0]
+
+    def batches(self, size: int) -> Iterator[Pixels]:
+        """Consecutive images of the stream."""
+        return self._stream.rows(size)
+
+
+class StoreImages(ImageSource):
+    """The shards of a sample store, in the order of their indices."""
+
+    def __init__(self, files: Sequence[Path], folder: Path) -> None:
+        self.title = str(folder)
+        self._shapes = {file: _shard_shape(file) for file in files}
+
+    def __len__(self) -> int:
+        return sum(shape[0] for shape in self._shapes.values())
+
+    def batches(self, size: int) -> Iterator[Pixels]:
+        """Slices of one shard after the other; a batch does not cross shards."""
+        from safetensors import safe_open
+
+        for file, shape in self._shapes.items():
+            with safe_open(file, "np") as tensors:
+                images = tensors.get_slice("images")
+                for part in slices(shape[0], size):
+                    yield images[part]
+
+
+def open_images(path: str | Path) -> ImageSource:
+    """The images at ``path``: a folder of PNG and JPEG files or of shards, or a .npz file with ``arr_0``.
+
+    Raises:
+        UserError: nothing there, nothing that is an image, or fewer than two images.
+    """
+    place = Path(path).expanduser()
+    if not place.exists():
+        raise UserError(f"{str(place)!r} does not exist")
+    source = _open_folder(place) if place.is_dir() else _open_file(place)
+    if len(source) < 2:
+        raise UserError(f"{source.title!r} holds {len(source)} images; at least 2 are needed")
+    return source
+
+
+def check_images(shape: tuple[int, ...], dtype: np.dtype[Any], title: str) -> None:
+    """Raise :class:`UserError` unless an array of this shape and dtype is uint8 (N, H, W, 3)."""
+    if len(shape) != 4 or shape[-1] != 3:
+        raise UserError(f"{title!r} has shape {shape}; images must be (N, H, W, 3)")
+    if dtype != np.uint8:
+        raise UserError(f"{title!r} holds {dtype}; images must be uint8 in 0..255")
+
+
+def _open_folder(folder: Path) -> ImageSource:
+    shards = sorted(folder.glob("*.safetensors")) or sorted(folder.glob("samples/*.safetensors"))
+    return StoreImages(shards, folder) if shards else FolderImages(folder)
+
+
+def _open_file(file: Path) -> ImageSource:
+    if file.suffix != ".npz":
+        raise UserError(f"{str(file)!r} is neither a folder nor a .npz file")
+    return NpzImages(file)
+
+
+# -- PNG and JPEG
+
+
+def _decoded(files: Iterable[Path], ahead: int) -> Iterator[Pixels]:
+    """Decode in order, at most ``ahead`` files before their use."""
+    todo = iter(files)
+    with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
+        pending: deque[Future[Pixels]] = deque(pool.submit(_decode, file) for file in islice(todo, ahead))
+        while pending:
+            yield pending.popleft().result()
+            pending.extend(pool.submit(_decode, file) for file in islice(todo, 1))
+
+
+def _decode(file: Path) -> Pixels:
+    try:
+        with Image.open(file) as image:
+            if image.mode not in MODES:
+                raise UserError(f"{str(file)!r} has pixels of kind {image.mode!r}; 8 bits a channel are needed")
+            return np.asarray(image.convert("RGB"))
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
+        if isinstance(error, UserError):
+            raise
+        raise UserError(f"{str(file)!r} cannot be decoded as an image: {error}") from error
+
+
+def _size(pixels: Pixels) -> str:
+    return f"{pixels.shape[0]} x {pixels.shape[1]}"
+
+
+# -- shards
+
+
+def _shard_shape(file: Path) -> tuple[int, ...]:
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(file, "np") as tensors:
+            images = tensors.get_slice("images")
+            shape, dtype = tuple(images.get_shape()), images.get_dtype()
+    except (SafetensorError, OSError) as error:
+        raise UserError(f"{str(file)!r} is no shard of images, or a damaged one: {error}") from error
+    check_images(shape, np.dtype(np.uint8 if dtype == "U8" else np.float32), str(file))
+    return shape

@@ -1,0 +1,114 @@
+"""The digits benchmarks: protocol, data, line-up and the pinned classifier."""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+import pytest
+import torch
+from guidance_bench.benchmarks.digits import classifier as digits_classifier
+from guidance_bench.benchmarks.digits.classifier import load_classifier
+from guidance_bench.benchmarks.digits.data import dataset, load_images, to_images, to_latents
+from guidance_bench.benchmarks.digits.grids import PILOT_BEST, SWEEPS, WIDE
+
+import guidance_bench as gb
+from guidance_bench.core.identity import canonical
+from guidance_bench.experiments.records import committed_results
+from guidance_bench.experiments.specification import protocol_of
+from guidance_bench.leaderboard.protocol_tables import tables
+
+
+def test_the_data_are_scikit_learns_1797_digits_and_survive_the_round_trip():
+    images, labels = load_images()
+    assert images.shape == (1797, 8, 8, 1) and images.dtype == np.uint8 and images.max() == 255
+    assert np.bincount(labels).tolist() == [178, 182, 177, 183, 181, 182, 181, 179, 174, 180]
+    digest = hashlib.sha256(images.tobytes() + labels.tobytes()).hexdigest()
+    assert digest == "0b7e9c3202d7bcd2" + digest[16:] and dataset().name == f"digits@{digest[:16]}"
+    assert np.array_equal(to_images(to_latents(images)), images)
+
+
+def test_pixels_become_uint8_by_the_documented_rule():
+    values = torch.tensor([-2.0, -1.0, -1.0 / 255, 0.0, 126.99 / 127.5, 1.0, 2.0]).view(1, 1, 1, -1)
+    assert to_images(values).ravel().tolist() == [0, 0, 127, 128, 254, 255, 255]
+
+
+@pytest.mark.parametrize("name", ["digits", "digits_full", "digits_pilot", "digits_methods"])
+def test_every_method_has_the_same_number_of_settings_and_all_are_valid(name):
+    benchmark = gb.BENCHMARKS.create(name)
+    counts: dict[str, int] = {}
+    for setting in benchmark.line_up():
+        counts[setting.method] = counts.get(setting.method, 0) + 1
+        assert setting.create().name == setting.method
+    assert counts.pop("none") == 1
+    assert len(set(counts.values())) == 1
+    assert {"cfg", "autoguidance", "ig", "ig_cfg"} <= set(counts)
+
+
+def test_digits_methods_compares_all_of_our_methods():
+    ours = {n for n in gb.METHODS.names() if gb.METHODS.entry(n).source == "built in"}
+    assert {s.method for s in gb.BENCHMARKS.create("digits_methods").line_up()} == ours
+
+
+def test_the_committed_study_is_this_protocol_and_shows_internal_guidances_gain_on_every_seed():
+    frame = gb.load_results()
+    frame = frame[frame["benchmark"] == "digits_full"]
+    assert frame["protocol"].nunique() == 1 and len(frame) == 63
+    benchmark = gb.BENCHMARKS.create("digits_full")
+    protocol = protocol_of({"networks": benchmark.recipes(0)})
+    assert frame["networks"].iloc[0] == protocol["networks"]
+    best = frame.groupby(["seed", "method"])["frechet_distance_digits_cnn"].min().unstack()
+    assert sorted(best.index) == [0, 1, 2]
+    assert (best["ig"] <= 0.9 * best["none"]).all(), best
+
+
+FD = "frechet_distance_digits_cnn"
+
+
+def committed(name: str):
+    """The project's records of a benchmark by what they computed: (method, parameters, seed) to the distance."""
+    frame = gb.load_results(committed_results() / name)
+    assert set(frame["benchmark"]) == {name} and frame["protocol"].nunique() == 1
+    keys = zip(frame["method"], frame["parameters"].map(canonical), frame["seed"], strict=True)
+    return dict(zip(keys, frame[FD], strict=True))
+
+
+def asked(name: str):
+    """What the benchmark's line-up asks for, in the same form."""
+    benchmark = gb.BENCHMARKS.create(name)
+    return {(s.method, canonical(s.create().identity()), seed) for s in benchmark.line_up() for seed in benchmark.seeds}
+
+
+@pytest.mark.parametrize("name", ["digits_full", "digits_pilot", "digits_methods"])
+def test_the_committed_records_are_the_whole_line_up_and_nothing_else(name):
+    assert set(committed(name)) == asked(name)
+
+
+def test_the_study_is_around_what_was_best_in_the_committed_pilot():
+    values = committed("digits_pilot")
+    for method, sweep in SWEEPS.items():
+        settings = sweep.grid(WIDE)
+        found = [values[method, canonical(gb.METHODS.create(method, **s).identity()), 100] for s in settings]
+        assert PILOT_BEST[method] == WIDE[found.index(min(found))], method
+
+
+def test_the_study_of_all_methods_has_internal_guidance_ahead_of_every_method_without_it():
+    (table,) = tables(gb.load_results(committed_results() / "digits_methods")).values()
+    held = table.best.set_index("method")["held_out"]
+    others = held.drop(["ig", "ig_cfg"])
+    assert max(held["ig"], held["ig_cfg"]) < others.min(), held.sort_values()
+
+
+@pytest.mark.slow
+def test_the_classifier_is_trained_once_pinned_by_hash_and_knows_its_digits(tmp_path):
+    first, digest = load_classifier(tmp_path)
+    images, labels = load_images()
+    found = first.extract(images)
+    assert found["features"].shape == (1797, 64)
+    assert (found["logits"].argmax(1) == labels).mean() > 0.995
+    _, again = load_classifier(tmp_path)
+    assert again == digest
+    (tmp_path / "classifier.safetensors").write_bytes(b"x")
+    with pytest.raises(gb.UserError, match="pinned sha256"):
+        load_classifier(tmp_path)
+    assert len(digits_classifier.RECIPE) == 5

@@ -1,0 +1,136 @@
+"""Records: schema, validation, and the data frame."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import pytest
+
+import guidance_bench as gb
+from guidance_bench.core.identity import short_hash
+from guidance_bench.experiments.records import metric_values, read_record, seal, write_record
+from guidance_bench.experiments.specification import RunSpec, protocol_of
+
+
+def spec(**changes) -> RunSpec:
+    values = {
+        "benchmark": {"name": "digits", "version": 1, "parameters": {"train_steps": 10}},
+        "networks": {"main": {"backbone": "sit", "seed": 0, "steps": 10}, "weak": {"backbone": "sit", "seed": 0}},
+        "method": {"name": "ig", "parameters": {"scale": 1.7, "tap": None}, "plugin_sha256": None},
+        "solver": {"name": "euler", "parameters": {"steps": 4, "shift": 0.0}},
+        "labels": "balanced",
+        "samples": 8,
+        "block": 4,
+        "precision": "fp32",
+        "metrics": ("frechet_distance",),
+        "seed": 0,
+    }
+    return RunSpec(**{**values, **changes})
+
+
+def record(run: RunSpec | None = None, fd: float = 2.0) -> dict:
+    run = run or spec()
+    return {
+        "schema": 1,
+        "run_id": run.run_id,
+        "spec": run.as_dict(),
+        "metrics": {"frechet_distance_digits_cnn": metric_values([fd])},
+        "evaluator": {"name": "digits_cnn"},
+        "networks": {},
+        "cost": {"nfe": 4.0, "seconds": 0.5},
+        "samples": {"count": 8, "digest": "0" * 64},
+        "environment": {"device": "CPU"},
+        "command": "guidance-bench run",
+        "time": "2026-01-01T00:00:00Z",
+    }
+
+
+def test_the_run_id_is_the_hash_of_the_canonical_specification():
+    assert spec().run_id == short_hash(json.loads(json.dumps(spec().as_dict())))
+    assert len(spec().run_id) == 12
+    other = {"name": "ig", "parameters": {"scale": 1.8, "tap": None}, "plugin_sha256": None}
+    assert spec(method=other).run_id != spec().run_id
+    assert spec(seed=1).run_id != spec().run_id
+
+
+def test_rows_may_share_a_table_if_only_method_and_seed_differ():
+    reseeded = {"main": {"backbone": "sit", "seed": 5, "steps": 10}, "weak": {"backbone": "sit", "seed": 5}}
+    same = spec(seed=5, networks=reseeded, method={"name": "none", "parameters": {}, "plugin_sha256": None})
+    assert protocol_of(same.as_dict()) == protocol_of(spec().as_dict())
+    assert protocol_of(spec(labels="random").as_dict()) != protocol_of(spec().as_dict())
+    assert protocol_of(spec(samples=9).as_dict()) != protocol_of(spec().as_dict())
+
+
+def test_a_record_is_read_back_as_it_was_written(tmp_path):
+    path = tmp_path / "x" / "record.json"
+    written = write_record(path, record())
+    assert read_record(path) == written == seal(record())
+
+
+def test_metric_values_keep_every_draw():
+    assert metric_values([3.0]) == {"values": [3.0], "mean": 3.0, "sd": None}
+    assert metric_values([1.0, 2.0, 3.0]) == {"values": [1.0, 2.0, 3.0], "mean": 2.0, "sd": 1.0}
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+def test_a_number_that_is_not_finite_is_never_written(tmp_path, bad):
+    with pytest.raises(ValueError):
+        write_record(tmp_path / "record.json", record(fd=bad))
+    assert list(tmp_path.iterdir()) == []
+
+
+def spoil(path: Path, change) -> None:
+    value = json.loads(path.read_text())
+    change(value)
+    path.write_text(json.dumps(value))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda r: r["metrics"]["frechet_distance_digits_cnn"].update(mean=1.0), "sha256 does not fit"),
+        (lambda r: r["spec"].update(seed=7), "run_id does not name"),
+        (lambda r: r.pop("cost"), "'cost' is missing"),
+        (lambda r: r.update(schema=99), "schema 99"),
+        (lambda r: r["metrics"].update(fid={"values": ["2.1"], "mean": "2.1"}), "does not hold finite numbers"),
+        (lambda r: r["metrics"].update(fid={"values": [], "mean": 1.0}), "does not hold finite numbers"),
+    ],
+)
+def test_an_altered_record_is_refused_by_name(tmp_path, change, message):
+    path = tmp_path / "record.json"
+    write_record(path, record())
+    spoil(path, change)
+    with pytest.raises(gb.UserError) as error:
+        read_record(path)
+    assert message in str(error.value) and str(path) in str(error.value)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "\x00\xff", '{"schema": 1}'])
+def test_what_is_not_a_record_is_refused(tmp_path, text):
+    path = tmp_path / "record.json"
+    path.write_bytes(text.encode("latin-1"))
+    with pytest.raises(gb.UserError, match=r"record\.json"):
+        read_record(path)
+
+
+def test_load_results_gives_one_row_a_record_with_numbers_as_numbers(tmp_path):
+    runs = [spec(seed=s) for s in (0, 1)]
+    for run, fd in zip(runs, (2.0, 3.0), strict=True):
+        write_record(tmp_path / run.run_id / "record.json", record(run, fd))
+    frame = gb.load_results(tmp_path).sort_values("seed")
+    assert list(frame["frechet_distance_digits_cnn"]) == [2.0, 3.0]
+    assert list(frame["method"]) == ["ig", "ig"] and list(frame["backbone"]) == ["sit", "sit"]
+    assert list(frame["method.scale"]) == [1.7, 1.7] and frame["parameters"].iloc[0]["scale"] == 1.7
+    assert frame["protocol"].nunique() == 1 and list(frame["cost.nfe"]) == [4.0, 4.0]
+    with pytest.raises(gb.UserError, match="does not exist"):
+        gb.load_results(tmp_path / "nowhere")
+
+
+def test_the_projects_own_records_are_sound_and_named_by_what_they_compute():
+    folder = Path(gb.__file__).parent.parent / "benchmarks" / "results"
+    assert folder.is_dir()
+    for path in folder.rglob("*.json"):
+        assert path.stem == read_record(path)["run_id"]
+    assert len(gb.load_results()) == len(list(folder.rglob("*.json")))

@@ -1,0 +1,136 @@
+"""The tables of both READMEs, made from committed records; ``python tests/helpers/readme_tables.py`` writes them."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT))
+
+from guidance_bench.experiments.records import load_results  # noqa: E402
+from guidance_bench.leaderboard.aggregate import held_out  # noqa: E402
+from guidance_bench.leaderboard.formats.markdown import escape_markdown, markdown  # noqa: E402
+from guidance_bench.leaderboard.metric_columns import format_means  # noqa: E402
+from guidance_bench.leaderboard.publish import tables  # noqa: E402
+from guidance_bench.leaderboard.sheets import best_sheet  # noqa: E402
+from guidance_bench.storage.files import read_json, write_text  # noqa: E402
+
+README = ROOT / "README.md"
+METHODS_PAGE = ROOT / "methods" / "README.md"
+RECORDS = ROOT / "benchmarks"
+
+
+def leaderboard() -> str:
+    frame = load_results(RECORDS / "results" / "digits_full")
+    (table,) = tables(frame).values()
+    return f"{markdown(best_sheet(table.best, table.metrics))}\n{table.note}"
+
+
+def timing() -> str:
+    record = read_json(RECORDS / "main_job.json")
+    first, repeat = record["first_seconds"], record["repeat_seconds"]
+    return (
+        f"Measured from an installed state on {record['environment']['device']}: {first:.0f} s for the first call "
+        f"({first / 60:.1f} minutes), {repeat:.0f} s for a repeat (`python -m guidance_bench.speed.main_job`)."
+    )
+
+
+def official() -> str:
+    record = read_json(RECORDS / "official.json")
+    programs = record["programs"].values()
+    rows = [[p["source"], p["forward"], max(p["samples"].values()), p.get("loss")] for p in programs]
+    return grid(
+        ["official program", "forward (relative L2)", "samples (of the largest value)", "loss (relative)"], rows
+    )
+
+
+WORK = {
+    "frechet": "Fréchet distance, 2048 dimensions",
+    "precision": "precision and recall, 10,000 x 10,000",
+    "features": "Inception features of 256 x 256 images",
+}
+PROGRAMS = {"scipy": "SciPy's sqrtm (ADM)", "torch_fidelity": "torch-fidelity"}
+
+
+def speed() -> str:
+    record = read_json(RECORDS / "speed.json")
+    rows = []
+    for work, result in record["results"].items():
+        for program, ratio in result["times_ours_by_median"].items():
+            if program == "ours":
+                continue
+            memory = result.get("peak_ratio", {}).get(program)
+            difference = result.get("relative_difference")
+            error = difference.get(program) if isinstance(difference, dict) else difference
+            rows.append([WORK[work], PROGRAMS[program], f"{ratio:.1f}", f"{memory:.1f}" if memory else "", error])
+    head = ["work", "against", "its time / ours", "its peak memory / ours", "relative difference"]
+    return (
+        grid(head, rows)
+        + f"\nMedians of alternating runs on {record['environment']['device']} (`python -m guidance_bench.speed`)."
+    )
+
+
+def grid(head: list[str], rows: list[list[Any]]) -> str:
+    lines = [head, ["---"] * len(head), *([cell(c) for c in row] for row in rows)]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def cell(value: Any) -> str:
+    return "" if value is None else f"{value:.1e}" if isinstance(value, float) else str(value)
+
+
+SECTIONS = {"leaderboard": leaderboard, "timing": timing, "official": official, "speed": speed}
+
+
+def rendered(text: str) -> str:
+    """The README with every section made anew."""
+    for name, make in SECTIONS.items():
+        pattern = rf"<!-- {name} -->.*?<!-- /{name} -->"
+        assert re.search(pattern, text, flags=re.S), name
+        body = f"<!-- {name} -->\n{make().strip()}\n<!-- /{name} -->"
+        text = re.sub(pattern, lambda _, body=body: body, text, flags=re.S)
+    return text
+
+
+def findings() -> dict[str, str]:
+    """What the study of all methods found, a few words for each method."""
+    (table,) = tables(load_results(RECORDS / "results" / "digits_methods")).values()
+    rows = {method: group for method, group in table.settings.groupby("method")}
+    none = held_out(rows["none"], table.primary)
+    base = rows["none"].iloc[0]
+    words = {"none": f"FD {format_means([base[table.primary.name]], [base[f'{table.primary.name}.sd']])[0]}"}
+    for _, best in table.best[table.best["method"] != "none"].iterrows():
+        fair = held_out(rows[best["method"]], table.primary)
+        better = sum(table.primary.loss(fair[seed]) < table.primary.loss(none[seed]) for seed in none)
+        verdict = {len(none): "**helps**", 0: "hurts"}.get(better, f"helps on {better} of {len(none)} seeds")
+        change = 100 * (sum(fair.values()) / sum(none.values()) - 1)
+        moves = [
+            signed(best[c.name] - base[c.name], c.title) for n in ("precision", "recall") if (c := table.metric(n))
+        ]
+        words[best["method"]] = (
+            f"{verdict}: FD {change:+.0f} %, {', '.join(moves)}, at {escape_markdown(best['setting'])}"
+        )
+    return words
+
+
+def signed(difference: float, title: str) -> str:
+    return f"{title.lower()} {difference:+.3f}"
+
+
+def methods_page(text: str) -> str:
+    """The page of methods with its last column made anew."""
+    found = findings()
+
+    def row(match: re.Match[str]) -> str:
+        *cells, _ = match[0].rstrip("|").split("|")
+        return f"{'|'.join(cells)}| {found[match[1]]} |"
+
+    return re.sub(r"^\| `(\w+)` \|.*\|$", row, text, flags=re.M)
+
+
+if __name__ == "__main__":
+    for page, make in ((README, rendered), (METHODS_PAGE, methods_page)):
+        write_text(page, make(page.read_text(encoding="utf-8")))

@@ -1,0 +1,239 @@
+"""What the figures show, read back from their axes and pixels."""
+
+from __future__ import annotations
+
+import math
+
+import matplotlib
+import numpy as np
+import pytest
+from PIL import Image
+from synthetic_records import BASE, line_up, record_of
+
+from guidance_bench.experiments.records import to_frame
+from guidance_bench.leaderboard.figures.overview import (
+    cost_figure,
+    precision_recall_figure,
+    scale_figure,
+    write_figures,
+)
+from guidance_bench.leaderboard.figures.ranking import ranking_figure
+from guidance_bench.leaderboard.figures.sample_grids import CELL, COLUMNS, ROWS, StoredSamples, sample_grid, tile
+from guidance_bench.leaderboard.figures.style import HIDDEN, NEUTRAL, ceiling, looks, style
+from guidance_bench.leaderboard.protocol_tables import tables
+from guidance_bench.storage.sample_store import SampleStore, Shard
+
+FD = "frechet_distance_digits_cnn"
+
+
+def table_of(records):
+    (table,) = tables(to_frame(records)).values()
+    return table
+
+
+@pytest.fixture(scope="module")
+def table():
+    return table_of(line_up((0, 1, 2)))
+
+
+def curve(axes):
+    """The line through the means: the one with a marker and more than one point."""
+    return next(line for line in axes.lines if len(line.get_xdata()) > 1 and line.get_linestyle() == "-")
+
+
+def test_scale_panels_show_the_means_and_none(table):
+    with style():
+        figure = scale_figure(table)
+    panels = {axes.get_title(loc="left"): axes for axes in figure.axes}
+    assert list(panels) == ["autoguidance", "cfg", "ig", "ig_cfg"]
+    assert panels["ig_cfg"].get_xlabel() == "ig_scale" and panels["ig"].get_xlabel() == "scale"
+    for method, axes in panels.items():
+        own = table.settings[table.settings["method"] == method]
+        assert curve(axes).get_ydata() == pytest.approx(own[FD].to_numpy())
+        neutral = [line for line in axes.lines if line.get_color() == NEUTRAL]
+        assert neutral[0].get_ydata()[0] == pytest.approx(table.settings[FD].iloc[0])
+    assert figure.axes[0].get_ylabel() == "FD (digits CNN) ↓"
+
+
+def test_settings_above_the_axis_are_marked(table):
+    worst = table.settings[FD].max()
+    none = table.settings[FD].iloc[0]
+    assert ceiling(table) == pytest.approx(2 * none)
+    assert worst > ceiling(table)
+    with style():
+        figure = scale_figure(table)
+    marks = {axes.get_title(loc="left"): [m for m in axes.lines if m.get_label() == HIDDEN] for axes in figure.axes}
+    assert {method: len(found) for method, found in marks.items()} == {
+        "autoguidance": 0,
+        "cfg": 1,
+        "ig": 0,
+        "ig_cfg": 0,
+    }
+    assert marks["cfg"][0].get_xdata()[0] == 1.4
+    assert ceiling(table_of([record_of("ig"), record_of("none")])) == math.inf
+
+
+def test_curves_are_kept_apart_by_what_else_varies():
+    records = [
+        record_of("ig_cfg", {"ig_scale": a, "cfg_scale": b}, metrics={**BASE, "frechet_distance": a + 10 * b})
+        for a in (1.2, 1.4, 1.6)
+        for b in (1.1, 1.3)
+    ]
+    with style():
+        (axes,) = scale_figure(table_of(records)).axes
+    drawn = {line.get_label(): line.get_ydata() for line in axes.lines if line.get_label().startswith("cfg_scale")}
+    assert drawn["cfg_scale=1.1"] == pytest.approx([12.2, 12.4, 12.6])
+    assert drawn["cfg_scale=1.3"] == pytest.approx([14.2, 14.4, 14.6])
+
+
+def test_what_is_swept_along_stays_on_one_curve():
+    records = [
+        record_of("fdg", {"high_scale": h, "low_scale": (h + 1) / 2}, metrics={**BASE, "frechet_distance": h})
+        for h in (1.2, 1.4, 1.8)
+    ]
+    with style():
+        (axes,) = scale_figure(table_of(records)).axes
+    assert curve(axes).get_ydata() == pytest.approx([1.2, 1.4, 1.8]) and axes.get_legend() is None
+
+
+def crowd():
+    """Twelve methods of three seeds beside none; the last is far worse than none."""
+    records = [record_of("none", {}, seed, {**BASE, "frechet_distance": 2.0 + seed}) for seed in range(3)]
+    for place in range(12):
+        distance = 1.0 + 0.09 * place if place < 11 else 50.0
+        for scale, seed in ((1.0, 0), (1.0, 1), (1.0, 2), (2.0, 0), (2.0, 1), (2.0, 2)):
+            value = distance + (1.0 if scale == 2 else 0.0) + seed
+            records.append(record_of(f"m{place:02d}", {"scale": scale}, seed, {**BASE, "frechet_distance": value}))
+    return table_of(records)
+
+
+def test_a_crowd_is_ranked_by_its_best_settings(tmp_path):
+    table = crowd()
+    with style():
+        figure = ranking_figure(table)
+    axes = figure.axes[0]
+    names = [label.get_text() for label in axes.get_yticklabels()]
+    assert names == [*(f"m{place:02d}" for place in range(11)), "none", "m11"]
+    points = {tuple(np.round(p, 6)) for c in axes.collections for p in np.asarray(c.get_offsets())}
+    assert {(2.0, 0.0), (1.0, 0.0), (3.0, 0.0), (3.0, 11.0)} <= points  # best mean, seeds; none's mean
+    assert not any(x > axes.get_xlim()[1] for x, _ in points)  # m11 is an arrow with its number
+    texts = [text.get_text() for text in axes.texts]
+    assert "51.0 " in texts and "NFE" in texts
+    written = {figure.png.name for figure in write_figures(table, tmp_path)}
+    assert {"ranking.png", "scale.png", "precision_recall.png", "cost.png"} == written
+
+
+def test_a_crowds_other_figures_show_the_best_settings_alone():
+    table = crowd()
+    with style():
+        figures = [precision_recall_figure(table), cost_figure(table)]
+        small = cost_figure(table_of(line_up()))
+    for figure in figures:
+        assert figure.get_figheight() > small.get_figheight()
+        drawn = [np.asarray(c.get_offsets()) for c in figure.axes[0].collections]
+        assert len({tuple(p) for points in drawn for p in points.round(9)}) <= 13
+        legend = figure.legends[0]
+        figure.draw_without_rendering()
+        assert len(legend.get_texts()) == 13
+        assert legend.get_window_extent().y0 >= 0  # nothing of it is cut off
+
+
+def test_precision_recall_and_cost_show_every_setting(table):
+    with style():
+        precision_recall, cost = precision_recall_figure(table), cost_figure(table)
+    points = np.concatenate([c.get_offsets() for c in precision_recall.axes[0].collections if len(c.get_offsets())])
+    expected = table.settings[["recall_digits_cnn", "precision_digits_cnn"]].to_numpy()
+    assert {tuple(p) for p in expected.round(9)} <= {tuple(p) for p in np.asarray(points).round(9)}
+    front = next(line for line in cost.axes[0].lines if line.get_linestyle() == ":")
+    assert front.get_ydata()[0] == pytest.approx(table.best[FD].iloc[0])  # IG is cheapest and best
+    assert cost.axes[0].get_xlabel().endswith("(NFE)")
+
+
+def test_there_is_no_figure_without_its_data(tmp_path):
+    bare = table_of([record_of(m, metrics={"frechet_distance": 2.0}) for m in ("none", "ig")])
+    assert precision_recall_figure(bare) is None
+    assert [figure.png.name for figure in write_figures(bare, tmp_path)] == ["scale.png", "cost.png"]
+    assert write_figures(table_of([record_of("none")]), tmp_path / "one") == []
+
+
+def test_looks_are_steady_and_distinct():
+    few = looks(["none", "cfg", "autoguidance", "ig", "ig_cfg"])
+    assert looks(["ig", "none"])["ig"] == few["ig"]
+    assert len({look.colour for look in few.values()}) == 5
+    many = looks([f"method_{i}" for i in range(30)])
+    assert len(set(many.values())) == 30
+
+
+def test_the_users_matplotlib_is_left_as_it_was():
+    matplotlib.rcParams["font.size"] = 17.0
+    try:
+        with style():
+            assert matplotlib.rcParams["font.size"] == 9.0
+        assert matplotlib.rcParams["font.size"] == 17.0
+    finally:
+        matplotlib.rcdefaults()
+
+
+# -- sample grids
+
+
+def test_tiles_enlarge_without_smoothing():
+    images = np.arange(3 * 8 * 8, dtype=np.uint8).reshape(3, 8, 8, 1)
+    picture = tile(images, columns=2)
+    factor = CELL // 8
+    side = 8 * factor + 2
+    assert picture.shape == (2 * side, 2 * side, 3)
+    first = picture[1 : side - 1, 1 : side - 1]
+    assert (first == images[0].repeat(factor, 0).repeat(factor, 1)).all()
+    assert (picture[side + 1 : -1, 1 : side - 1][::factor, ::factor] == images[2]).all()
+    assert (picture[side:, side:] == 255).all()  # an empty place
+    assert tile(np.zeros((1, 64, 64, 3), np.uint8), 1).shape == (66, 66, 3)
+
+
+def test_the_grid_is_written_pixel_by_pixel(tmp_path):
+    for size, channels, columns in ((8, 1, 10), (8, 3, 7), (32, 3, 10), (64, 1, 3)):
+        images = np.random.default_rng(0).integers(0, 256, (20, size, size, channels), dtype=np.uint8)
+        figure = sample_grid(images, tmp_path / "grid", columns, title="ig scale=1.7\nFD 2.09")
+        saved = np.asarray(Image.open(figure.png).convert("RGB"))
+        expected = tile(images, columns)
+        assert saved.shape[1] == expected.shape[1]
+        assert (saved[-expected.shape[0] :] == expected).all()
+    assert figure.svg.read_text(encoding="utf-8").startswith("<?xml")
+
+
+def write_store(folder, record, labels, value):
+    spec = record["spec"]
+    store = SampleStore(folder / record["run_id"] / "samples", record["run_id"], spec["samples"], spec["block"])
+    for start, stop in store.blocks:
+        images = np.full((stop - start, 8, 8, 1), value, np.uint8)
+        images[:, 0, 0, 0] = labels[start:stop]
+        store.write(Shard(start, stop, images, labels[start:stop], {"seconds": 1.0}))
+    return store
+
+
+def test_grids_show_the_same_places_of_every_run(tmp_path):
+    records = [record_of("none"), record_of("ig"), record_of("cfg")]
+    labels = np.random.default_rng(1).permutation(np.arange(1000) % 10)
+    for value, record in enumerate(records[:2]):
+        write_store(tmp_path, record, labels, 100 + value)
+    samples = StoredSamples(tmp_path, records)
+    ids = [record["run_id"] for record in records]
+    assert [run_id in samples for run_id in ids] == [True, True, False]
+    for run_id in ids[:2]:
+        shown = samples[run_id][:, 0, 0, 0].reshape(ROWS, COLUMNS)
+        assert (shown == np.arange(10)).all()  # a column a class
+    next((tmp_path / ids[0] / "samples").iterdir()).unlink()
+    figures = write_figures(table_of(records), tmp_path / "figures", "", StoredSamples(tmp_path, records))
+    grids = [figure.png.name for figure in figures if figure.grid]
+    assert "samples_ig.png" in grids and "samples_cfg.png" not in grids
+
+
+def test_grids_are_all_of_one_seed(tmp_path):
+    records = line_up((0, 1))
+    table = table_of(records)
+    chosen = {row["method"]: dict(zip(row["seeds"], row["run_ids"], strict=True)) for _, row in table.best.iterrows()}
+    picture = np.zeros((40, 8, 8, 1), np.uint8)
+    samples = {runs[1]: picture for runs in chosen.values()} | {chosen["ig"][0]: picture}
+    grids = [figure for figure in write_figures(table, tmp_path, "", samples) if figure.grid]
+    assert len(grids) == 5
+    assert all("samples of seed 1" in grid.title for grid in grids)

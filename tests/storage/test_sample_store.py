@@ -1,0 +1,223 @@
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import resource
+import signal
+import sys
+import tempfile
+import time
+import traceback
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from synthetic_store import COST, fill, flip, images_of, truncate
+
+import guidance_bench as gb
+from guidance_bench.experiments.workspace import Workspace
+from guidance_bench.storage.files import atomic, sweep, write_json
+from guidance_bench.storage.sample_store import SampleStore, Shard
+
+
+def test_what_is_written_is_read(tmp_path):
+    store = fill(tmp_path)
+    assert store.blocks == [(0, 10), (10, 20), (20, 25)] and len(store) == 25
+    assert store.missing() == []
+    shards = list(store)
+    assert np.array_equal(np.concatenate([s.images for s in shards]), images_of(0, 25, (6, 6, 3)))
+    assert shards[2].labels.tolist() == [i * 7 % 10 for i in range(20, 25)] and shards[0].cost == COST
+
+
+def test_the_digest_is_of_the_samples_not_of_the_blocks(tmp_path):
+    digests = {fill(tmp_path / str(block), block=block).digest() for block in (1, 7, 10, 25)}
+    total = hashlib.sha256()
+    for i, image in enumerate(images_of(0, 25, (6, 6, 3))):
+        total.update(image.tobytes() + (i * 7 % 10).to_bytes(8, "little"))
+    assert digests == {total.hexdigest()}
+
+
+def test_a_store_describes_itself(tmp_path):
+    store = fill(tmp_path)
+    (tmp_path / "samples" / "00000000-00000010.safetensors").write_bytes(b"")
+    for folder in (tmp_path, tmp_path / "samples"):
+        found = SampleStore.open(folder)
+        assert (found.run_id, found.blocks, found.missing()) == (store.run_id, store.blocks, [(0, 10)])
+    for empty in (tmp_path / "nothing", tmp_path / "samples" / "none"):
+        with pytest.raises(gb.UserError, match="holds no samples"):
+            SampleStore.open(empty)
+
+
+def test_every_byte_of_a_shard_is_guarded(tmp_path, capsys):
+    store = fill(tmp_path, count=4, block=4, shape=(2, 2, 1))
+    path = store.path(0, 4)
+    whole = path.read_bytes()
+    for place in range(len(whole)):
+        flip(path, place)
+        assert store.missing() == [(0, 4)], f"byte {place} of {len(whole)} may change unseen"
+        path.write_bytes(whole)
+    assert "is damaged" in capsys.readouterr().err and store.missing() == []
+
+
+def test_a_short_lost_or_foreign_shard_is_missing(tmp_path, capsys):
+    store = fill(tmp_path)
+    truncate(store.path(0, 10))
+    store.path(10, 20).unlink()
+    fill(tmp_path / "other", run_id="def").path(20, 25).replace(store.path(20, 25))
+    assert store.missing() == store.blocks
+    told = capsys.readouterr().err
+    assert "00000000-00000010" in told and "00000020-00000025" in told and "00000010-00000020" not in told
+    with pytest.raises(
+        gb.UserError, match="00000000-00000010.safetensors' is missing or damaged: run the same command"
+    ):
+        store.digest()
+
+
+def test_a_shard_cannot_stand_for_another(tmp_path):
+    store = fill(tmp_path, count=20)
+    store.path(0, 10).replace(store.path(10, 20))
+    assert store.missing() == store.blocks
+
+
+def test_leftovers_of_killed_processes_are_swept(tmp_path):
+    store = fill(tmp_path)
+    leftover = store.folder / ".00000000-00000010.safetensors.x7.tmp"
+    leftover.write_bytes(b"half")
+    sweep(store.folder)
+    assert not leftover.exists() and store.missing() == []
+
+
+# -- saves that fail
+
+
+def shard():
+    return Shard(0, 10, images_of(0, 10, (6, 6, 3)), np.zeros(10, np.int64), COST)
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EIO])
+@pytest.mark.parametrize("call", ["fsync", "replace"])
+def test_a_failed_save_is_fatal_and_leaves_the_old_file(tmp_path, monkeypatch, call, number):
+    store = fill(tmp_path)
+    before = store.path(0, 10).read_bytes()
+
+    def fail(*_):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, call, fail)
+    with pytest.raises(gb.UserError, match=f"cannot write .*00000000-00000010.*{os.strerror(number)}"):
+        store.write(shard())
+    monkeypatch.undo()
+    assert store.path(0, 10).read_bytes() == before
+    assert not list(store.folder.glob(".*"))
+
+
+def in_child(work) -> str:
+    """Run ``work`` in a forked process; what it raised as text, or an empty string."""
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            work()
+            text = ""
+        except BaseException as error:
+            text = f"{type(error).__name__}: {error}" if isinstance(error, gb.UserError) else traceback.format_exc()
+        os.write(writer, text.encode()[:4000])
+        os._exit(0)
+    os.close(writer)
+    os.waitpid(child, 0)
+    with os.fdopen(reader) as file:
+        return file.read()
+
+
+WRITERS = {
+    "shard": lambda folder: SampleStore(folder, "abc", 10, 10).write(shard()),
+    "json": lambda folder: write_json(folder / "record.json", {"x": ["y" * 5000]}),
+    "torch": lambda folder: write_torch(folder / "resume.pt"),
+}
+
+
+def write_torch(path):
+    with atomic(path) as temporary:
+        torch.save({"x": torch.zeros(5000)}, temporary)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="limits of POSIX")
+@pytest.mark.parametrize("kind", WRITERS)
+def test_a_file_system_that_takes_no_more_is_said_and_nothing_half_written_stays(tmp_path, kind):
+    """The real thing: the system refuses the write in the middle of the file, in whichever library is writing."""
+
+    def work():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (600, 600))
+        WRITERS[kind](tmp_path)
+
+    told = in_child(work)
+    assert told.startswith("UserError: cannot write") and str(tmp_path) in told and "\n" not in told.strip()
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.fixture
+def readable_by_all():
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o755)
+        yield Path(folder)
+
+
+def as_nobody():
+    if os.getuid() == 0:
+        os.setresgid(65534, 65534, 65534)
+        os.setresuid(65534, 65534, 65534)
+
+
+def test_a_read_only_folder_is_said(readable_by_all):
+    def work():
+        as_nobody()
+        WRITERS["shard"](readable_by_all / "samples")
+
+    def begin():
+        as_nobody()
+        Workspace(readable_by_all / "out")
+
+    def lock():
+        as_nobody()
+        with workspace.lock("run"):
+            pass
+
+    workspace = Workspace(readable_by_all)
+    os.chmod(readable_by_all, 0o555)
+    assert "cannot write" in in_child(work) and "Permission denied" in in_child(work)
+    assert in_child(begin).startswith("UserError: output=")
+    assert in_child(lock).startswith("UserError: cannot lock")
+    os.chmod(readable_by_all, 0o755)
+
+
+def test_a_shard_that_may_not_be_read_counts_as_missing(readable_by_all):
+    store = fill(readable_by_all)
+    store.path(0, 10).chmod(0o000)
+
+    def work():
+        as_nobody()
+        assert store.missing() == [(0, 10)]
+
+    assert in_child(work) == ""
+
+
+@pytest.mark.parametrize("killed", [False, True])
+def test_a_second_process_waits_for_the_lock_and_says_so(tmp_path, capfd, killed):
+    workspace = Workspace(tmp_path)
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        with workspace.lock("abc"):
+            os.write(writer, b"x")
+            time.sleep(0.5)
+            if killed:
+                os.kill(os.getpid(), signal.SIGKILL)
+        os._exit(0)
+    os.read(reader, 1)
+    started = time.monotonic()
+    with workspace.lock("abc"):
+        assert time.monotonic() - started > 0.2
+    os.waitpid(child, 0)
+    assert capfd.readouterr().out.count("another process works on abc; waiting for it") == 1

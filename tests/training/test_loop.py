@@ -1,0 +1,102 @@
+"""Training: what is interrupted goes on exactly, what is finished is not done again, what is damaged is named."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+import guidance_bench as gb
+from guidance_bench.networks.dataset import Dataset
+from guidance_bench.training import loop as training
+from guidance_bench.training.loop import Recipe, train
+
+CPU = torch.device("cpu")
+CONFIG = {
+    "input_size": 4,
+    "patch_size": 2,
+    "in_channels": 1,
+    "hidden_size": 8,
+    "depth": 2,
+    "num_heads": 2,
+    "num_classes": 3,
+    "tap": 1,
+}
+RECIPE = Recipe("sit", CONFIG, "test", steps=12, batch=8, learning_rate=1e-2, seed=4, warmup=3)
+
+
+@pytest.fixture
+def data() -> Dataset:
+    draw = torch.Generator().manual_seed(0)
+    return Dataset("test", torch.randn(20, 1, 4, 4, generator=draw), torch.randint(0, 3, (20,), generator=draw))
+
+
+def weights(network: gb.Backbone) -> torch.Tensor:
+    return torch.cat([p.flatten() for p in network.state_dict().values()])
+
+
+def test_an_interrupted_training_ends_with_the_same_weights(tmp_path, data, monkeypatch):
+    whole, facts = train(RECIPE, data, tmp_path / "whole", CPU, "t")
+
+    class Killed(Exception):
+        pass
+
+    real = training._step
+
+    def killed_at_seven(recipe, state, x, y):
+        if state.step == 7:
+            raise Killed
+        return real(recipe, state, x, y)
+
+    monkeypatch.setattr(training, "SAVE_EVERY_SECONDS", 0.0)
+    monkeypatch.setattr(training, "_step", killed_at_seven)
+    with pytest.raises(Killed):
+        train(RECIPE, data, tmp_path / "cut", CPU, "t")
+    monkeypatch.setattr(training, "_step", real)
+    resumed, again = train(RECIPE, data, tmp_path / "cut", CPU, "t")
+    assert torch.equal(weights(resumed), weights(whole))
+    assert again["sha256"] == facts["sha256"]
+    assert not list((tmp_path / "cut").rglob("resume.pt"))
+
+
+def test_a_finished_training_is_not_done_again(tmp_path, data, monkeypatch):
+    first, _ = train(RECIPE, data, tmp_path, CPU, "t")
+    monkeypatch.setattr(training, "_step", None)
+    second, _ = train(RECIPE, data, tmp_path, CPU, "t")
+    assert torch.equal(weights(first), weights(second))
+
+
+def test_the_loss_falls_and_the_seed_matters(tmp_path, data):
+    longer = Recipe(**{**RECIPE.as_dict(), "steps": 150, "batch": 64})
+    _, facts = train(longer, data, tmp_path, CPU, "t")
+    # A velocity of zero would lose 1.5 times the target's variance, E (eps - x0)^2 = 2.
+    assert [step for step, _ in facts["losses"]] == [50, 100, 150]
+    assert facts["losses"][-1][1] < 0.75 * 1.5 * 2
+    other = Recipe(**{**RECIPE.as_dict(), "seed": 5})
+    assert other.name != RECIPE.name
+    assert train(other, data, tmp_path, CPU, "t")[1]["sha256"] != facts["sha256"]
+
+
+def test_damaged_files_are_named(tmp_path, data):
+    train(RECIPE, data, tmp_path, CPU, "t")
+    model = tmp_path / RECIPE.name / "model.safetensors"
+    model.write_bytes(model.read_bytes()[:-1])
+    with pytest.raises(gb.UserError, match=r"model\.safetensors.*does not fit"):
+        train(RECIPE, data, tmp_path, CPU, "t")
+    other = tmp_path / "other"
+    (other / RECIPE.name).mkdir(parents=True)
+    (other / RECIPE.name / "resume.pt").write_bytes(b"not a checkpoint")
+    with pytest.raises(gb.UserError, match=r"resume\.pt.*cannot be resumed"):
+        train(RECIPE, data, other, CPU, "t")
+
+
+def test_the_weights_kept_are_the_averaged_ones():
+    network = gb.BACKBONES.create("sit", **CONFIG).build()
+    average = training.EMA(network, 0.9)
+    before = weights(average.network).clone()
+    with torch.no_grad():
+        for p in network.parameters():
+            p.add_(1.0)
+    average.update(network, step=0)  # the first steps average evenly: decay 1/10
+    torch.testing.assert_close(weights(average.network), before + 0.9)
+    average.update(network, step=10_000)
+    torch.testing.assert_close(weights(average.network), before + 0.91)
