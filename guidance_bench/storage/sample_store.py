@@ -23,6 +23,7 @@ from .files import atomic
 
 Block = tuple[int, int]
 PATTERN = "*.safetensors"
+CHANNELS = (1, 3, 4)
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,15 @@ class SampleStore:
         return absent
 
     def write(self, shard: Shard) -> None:
-        """Write one shard atomically; :class:`UserError` where it cannot be written."""
+        """Write one shard atomically, and read it back before its file gets its name.
+
+        Arrays of any memory layout are taken: safetensors writes an array's memory as it lies, so it is given none
+        but C-contiguous ones.
+
+        Raises:
+            UserError: images or labels of another kind or number, or a file that cannot be written or read back.
+        """
+        shard = _laid_out(shard)
         facts = {
             "run_id": self.run_id,
             "count": str(self.count),
@@ -100,11 +109,18 @@ class SampleStore:
         facts["sha256"] = _checksum(shard.start, facts, shard.images, shard.labels)
         with atomic(self.path(shard.start, shard.stop)) as temporary:
             save_file({"images": shard.images, "labels": shard.labels}, temporary, metadata=facts)
+            if self._read(temporary, shard.start, shard.stop) is None:
+                raise UserError(
+                    f"{str(self.path(shard.start, shard.stop))!r} is not read back as it was written: check the disk"
+                )
 
     def read(self, start: int, stop: int) -> Shard | None:
         """One shard, or None where it is missing, unreadable, short, altered or of another run."""
+        return self._read(self.path(start, stop), start, stop)
+
+    def _read(self, path: Path, start: int, stop: int) -> Shard | None:
         try:
-            with safe_open(self.path(start, stop), "np") as file:
+            with safe_open(path, "np") as file:
                 facts: dict[str, str] = file.metadata() or {}
                 images, labels = file.get_tensor("images"), file.get_tensor("labels")
         except (SafetensorError, OSError, ValueError, TypeError, AttributeError):
@@ -150,6 +166,21 @@ class Digest:
     def hexdigest(self) -> str:
         """The digest so far."""
         return self._total.hexdigest()
+
+
+def _laid_out(shard: Shard) -> Shard:
+    """The shard in C-contiguous arrays; :class:`UserError` for what is no image or label, before anything is made."""
+    count, images, labels = shard.stop - shard.start, np.asarray(shard.images), np.asarray(shard.labels)
+    if images.dtype != np.uint8:
+        raise UserError(f"samples are {images.dtype}, a store keeps uint8 in 0..255: convert them with a uint8 rule")
+    if images.ndim != 4 or images.shape[-1] not in CHANNELS:
+        raise UserError(f"samples have shape {images.shape}, a store keeps (N, H, W, C) with 1, 3 or 4 channels")
+    if labels.dtype.kind not in "iu" or labels.ndim != 1:
+        raise UserError(f"labels are {labels.dtype} {labels.shape}, a store keeps whole numbers (N,)")
+    if not len(images) == len(labels) == count:
+        raise UserError(f"block {shard.start}-{shard.stop} has {len(images)} images and {len(labels)} labels")
+    images, labels = np.ascontiguousarray(images), np.ascontiguousarray(labels, dtype=np.int64)
+    return Shard(shard.start, shard.stop, images, labels, shard.cost)
 
 
 def _facts(file: Path) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import errno
 import hashlib
 import os
@@ -14,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.numpy import save_file
 from synthetic_store import COST, fill, flip, images_of, truncate
 
 import guidance_bench as gb
@@ -87,6 +89,73 @@ def test_leftovers_of_killed_processes_are_swept(tmp_path):
     leftover.write_bytes(b"half")
     sweep(store.folder)
     assert not leftover.exists() and store.missing() == []
+
+
+# -- the door: any layout in, C-contiguous on disk
+
+
+def permuted(images):
+    """As a decoder gives them: torch's (N, C, H, W) memory seen as (N, H, W, C)."""
+    return torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2))).permute(0, 2, 3, 1).numpy()
+
+
+LAYOUTS = {
+    "contiguous": np.ascontiguousarray,
+    "permuted": permuted,
+    "fortran": np.asfortranarray,
+    "mirrored": lambda images: np.ascontiguousarray(images[:, :, ::-1])[:, :, ::-1],
+    "upside_down_channels": lambda images: np.ascontiguousarray(images[::-1, :, :, ::-1])[::-1, :, :, ::-1],
+    "every_second": lambda images: images.repeat(2, 0)[::2],
+    "read_only": lambda images: np.frombuffer(images.tobytes(), np.uint8).reshape(images.shape),
+}
+
+
+@pytest.mark.parametrize("channels", [1, 3, 4])
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_images_of_any_layout_are_kept(tmp_path, channels, layout):
+    plain = fill(tmp_path / "plain", 10, 10, (5, 4, channels))
+    images = LAYOUTS[layout](images_of(0, 10, (5, 4, channels)))
+    assert np.array_equal(images, images_of(0, 10, (5, 4, channels)))
+    store = SampleStore(tmp_path / "samples", "abc", 10, 10)
+    labels = (np.arange(20, dtype=np.int32) // 2 * 7 % 10)[::2]
+    store.write(Shard(0, 10, images, labels, COST))
+    assert store.missing() == [] and store.digest() == plain.digest()
+    assert np.array_equal(next(iter(store)).images, images)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"images": np.zeros((10, 6, 6, 3), np.float32)}, "samples are float32, a store keeps uint8"),
+        ({"images": np.zeros((10, 6, 6, 3), np.int64)}, "samples are int64, a store keeps uint8"),
+        ({"images": np.zeros((10, 3, 6, 6), np.uint8)}, r"shape \(10, 3, 6, 6\), a store keeps \(N, H, W, C\)"),
+        ({"images": np.zeros((10, 6, 6), np.uint8)}, r"shape \(10, 6, 6\)"),
+        ({"images": np.zeros((9, 6, 6, 3), np.uint8)}, "block 0-10 has 9 images and 10 labels"),
+        ({"labels": np.zeros(9, np.int64)}, "block 0-10 has 10 images and 9 labels"),
+        ({"labels": np.zeros(10)}, r"labels are float64 \(10,\)"),
+        ({"labels": np.zeros((10, 1), np.int64)}, r"labels are int64 \(10, 1\)"),
+    ],
+)
+def test_what_is_no_sample_is_refused_before_anything_is_made(tmp_path, change, message):
+    store = SampleStore(tmp_path / "samples", "abc", 10, 10)
+    with pytest.raises(gb.UserError, match=message):
+        store.write(dataclasses.replace(shard(), **change))
+    assert not store.folder.exists()
+
+
+def test_a_shard_is_read_back_before_it_is_called_written(tmp_path, monkeypatch):
+    """A writer that puts an array's memory down as it lies, or a disk that turns a bit."""
+    store = fill(tmp_path)
+    before = store.path(0, 10).read_bytes()
+
+    def save(tensors, path, metadata):
+        save_file(tensors, path, metadata)
+        flip(path, -1)
+
+    monkeypatch.setattr("guidance_bench.storage.sample_store.save_file", save)
+    with pytest.raises(gb.UserError, match=r"00000000-00000010.safetensors' is not read back as it was written"):
+        store.write(shard())
+    assert store.path(0, 10).read_bytes() == before and not list(store.folder.glob(".*"))
 
 
 # -- saves that fail
