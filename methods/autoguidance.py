@@ -29,7 +29,7 @@ class Autoguidance(Guidance):
 
     def guide(self, step: Step, query: Query) -> Guide:
         """One forward of each network."""
-        if self.scale == 1 or not self.low <= step.t <= self.high:
+        if self.scale == 1 or not self.low <= step.t_interval <= self.high:
             return (yield query)
         main, weak = yield query, query.weak()
         return extrapolate(weak, main, self.scale)

@@ -32,7 +32,7 @@ class ClassifierFreeGuidance(Guidance):
 
     def guide(self, step: Step, query: Query) -> Guide:
         """One batched forward of two; one of one outside the interval."""
-        if self.scale == 1 or not self.low <= step.t <= self.high:
+        if self.scale == 1 or not self.low <= step.t_interval <= self.high:
             return (yield query)
         cond, null = yield query, query.null()
         return extrapolate(null, cond, self.scale, self.channels)

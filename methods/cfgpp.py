@@ -34,7 +34,7 @@ class CFGPlusPlus(Guidance):
 
     def guide(self, step: Step, query: Query) -> Guide:
         """One batched forward of two."""
-        if not self.low <= step.t <= self.high:
+        if not self.low <= step.t_interval <= self.high:
             return (yield query)
         cond, null = yield query, query.null()
         start, end = step.t_start, step.t_next

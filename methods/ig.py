@@ -30,7 +30,7 @@ class InternalGuidance(Guidance):
 
     def guide(self, step: Step, query: Query) -> Guide:
         """One forward pass, two heads."""
-        if self.scale == 1 or not self.low <= step.t <= self.high:
+        if self.scale == 1 or not self.low <= step.t_interval <= self.high:
             return (yield query)
         final, internal = yield query, query.internal(self.tap)
         return extrapolate(internal, final, self.scale)

@@ -36,7 +36,7 @@ class InternalGuidanceWithCFG(Guidance):
     def guide(self, step: Step, query: Query) -> Guide:
         """One batched forward of two, each read at two heads."""
         inner = METHODS.create("ig", scale=self.ig_scale, low=self.ig_low, high=self.ig_high, tap=self.tap)
-        if self.cfg_scale == 1 or not self.cfg_low <= step.t <= self.cfg_high:
+        if self.cfg_scale == 1 or not self.cfg_low <= step.t_interval <= self.cfg_high:
             return (yield from inner.guide(step, query))
         cond, null = yield from together(inner.guide(step, query), inner.guide(step, query.null()))
         return extrapolate(null, cond, self.cfg_scale, self.channels)

@@ -36,7 +36,7 @@ class StochasticSelfGuidance(Guidance):
     def guide(self, step: Step, query: Query) -> Guide:
         """One batched forward of up to three."""
         null_too = self.scale != 1
-        thin = self.strength != 0 and self.low <= step.t <= self.high
+        thin = self.strength != 0 and self.low <= step.t_interval <= self.high
         sub = query.edited(Edit("skip_layers", self._blocks(step))) if thin else query
         cond, *others = yield (query, *([query.null()] * null_too), *([sub] * thin))
         guided = extrapolate(others[0], cond, self.scale) if null_too else cond

@@ -35,6 +35,6 @@ class SelfGuidancePrevious(Guidance):
         now = yield query
         before = step.state.get("velocity")
         step.state["velocity"] = now
-        if before is None or self.scale == 1 or step.t >= self.high:
+        if before is None or self.scale == 1 or step.t_interval >= self.high:
             return now
         return extrapolate(before, now, self.scale)

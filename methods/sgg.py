@@ -34,7 +34,7 @@ class SegmentedGuidance(Guidance):
 
     def guide(self, step: Step, query: Query) -> Guide:
         """One batched forward of two."""
-        early = step.t > self.tau
+        early = step.t_interval > self.tau
         scale = self.scale if early else self.weak_scale
         if scale == 1:
             return (yield query)

@@ -38,7 +38,7 @@ class SkipLayerGuidance(Guidance):
     def guide(self, step: Step, query: Query) -> Guide:
         """One batched forward of up to three."""
         skip = query.edited(Edit("skip_layers", middle_blocks(step.depth, self.layers)))
-        null_too, skip_too = self.scale != 1, self.skip_scale != 1 and self.low <= step.t <= self.high
+        null_too, skip_too = self.scale != 1, self.skip_scale != 1 and self.low <= step.t_interval <= self.high
         cond, *others = yield (query, *([query.null()] * null_too), *([skip] * skip_too))
         guided = extrapolate(others[0], cond, self.scale) if null_too else cond
         return guided + (self.skip_scale - 1) * (cond - others[-1]) if skip_too else guided

@@ -19,10 +19,20 @@ from .errors import UserError, did_you_mean
 
 
 def param(
-    default: Any, *, low: float = 0.0, high: float = math.inf, doc: str = "", choices: tuple[str, ...] = ()
+    default: Any,
+    *,
+    low: float = 0.0,
+    high: float = math.inf,
+    doc: str = "",
+    choices: tuple[str, ...] = (),
+    quiet: bool = False,
 ) -> Any:
-    """Declare a dataclass field with its closed range [low, high] or its choices, and a one-line description."""
-    metadata = {"low": low, "high": high, "doc": doc, "choices": choices}
+    """Declare a dataclass field with its closed range [low, high] or its choices, and a one-line description.
+
+    ``quiet`` is for a field that came later and whose default is the earlier meaning: at its default it is left out of
+    :meth:`Configurable.parameters`, so runs made before it keep their names.
+    """
+    metadata = {"low": low, "high": high, "doc": doc, "choices": choices, "quiet": quiet}
     return dataclasses.field(default=default, metadata=metadata)
 
 
@@ -39,13 +49,14 @@ class Configurable:
             object.__setattr__(self, field.name, value)
 
     def parameters(self) -> dict[str, Any]:
-        """The parameters as plain JSON values, in the order of declaration."""
-        return {f.name: _plain(getattr(self, f.name)) for f in fields_of(type(self))}
+        """The parameters as plain JSON values, in the order of declaration; quiet ones only where they are set."""
+        shown = [f for f in fields_of(type(self)) if not f.quiet or getattr(self, f.name) != f.default]
+        return {f.name: _plain(getattr(self, f.name)) for f in shown}
 
 
 @dataclasses.dataclass(frozen=True)
 class Parameter:
-    """One field: its name, resolved type, default, range and description."""
+    """One field: its name, resolved type, default, range, description, and whether its default goes unsaid."""
 
     name: str
     type: Any
@@ -54,6 +65,7 @@ class Parameter:
     high: float
     choices: tuple[str, ...]
     doc: str
+    quiet: bool = False
 
 
 def fields_of(cls: type) -> list[Parameter]:
@@ -73,6 +85,7 @@ def _parameter(field: dataclasses.Field[Any], hint: Any) -> Parameter:
         meta.get("high", math.inf),
         tuple(meta.get("choices", ())),
         meta.get("doc", ""),
+        bool(meta.get("quiet", False)),
     )
 
 

@@ -98,7 +98,7 @@ class Interval(Composition):
 
     def guide(self, step: Step, query: Query) -> Guide:
         """What the method asks inside; one evaluation outside."""
-        if not self.low <= step.t <= self.high:
+        if not self.low <= step.t_interval <= self.high:
             return (yield query)
         return (yield from self.part("method", step, query))
 
@@ -152,7 +152,7 @@ class CFGOver(Composition):
     def guide(self, step: Step, query: Query) -> Guide:
         """Both branches in lock-step; the branch with the class alone outside the interval."""
         guided = self.part("class", step, query)
-        if self.scale == 1 or not self.low <= step.t <= self.high:
+        if self.scale == 1 or not self.low <= step.t_interval <= self.high:
             return (yield from guided)
         cond, null = yield from together(guided, self.part("null", step, query.null()))
         return extrapolate(null, cond, self.scale, self.channels)

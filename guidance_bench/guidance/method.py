@@ -99,6 +99,7 @@ class Step:
         labels: classes of the batch, (N,) int.
         num_classes: number of classes.
         depth: blocks of the main network.
+        once: whether an interval is asked once a step, at its beginning, rather than at each evaluation.
     """
 
     x: Tensor
@@ -113,6 +114,12 @@ class Step:
     labels: Tensor
     num_classes: int
     depth: int
+    once: bool = False
+
+    @property
+    def t_interval(self) -> float:
+        """The time at which an interval is asked: ``t``, or with ``once`` the time at which the step began."""
+        return self.t_start if self.once else self.t
 
 
 class Guidance(Configurable):

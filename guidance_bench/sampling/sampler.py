@@ -21,8 +21,9 @@ from .solvers import SOLVERS, Solver, require_fixed_grid
 class GuidedField:
     """A method's velocity field for one batch: owns the method's state and builds its steps."""
 
-    def __init__(self, driver: Driver, method: Guidance, random: KeyedRandom) -> None:
+    def __init__(self, driver: Driver, method: Guidance, random: KeyedRandom, once: bool = False) -> None:
         self.driver = driver
+        self.once = once
         self.method = method
         self.random = random
         self.state: dict[str, Any] = method.init()
@@ -33,7 +34,7 @@ class GuidedField:
         start = self._first.t if stage and self._first else t
         random, main = self.random.at(max(index, 0)), self.driver.main
         facts = (self.driver.labels, main.num_classes, main.depth)
-        step = Step(x, t, t_next, index, count, stage, random, dict(self.state), start, *facts)
+        step = Step(x, t, t_next, index, count, stage, random, dict(self.state), start, *facts, self.once)
         if stage == 0:
             self._first = step
         return self.driver.velocity(self.method, step)
@@ -92,7 +93,7 @@ def sample(
         chosen = random.at(index).normal("sde", noise.shape[1:]) if sde_noise is None else sde_noise[index]
         return chosen.to(x)
 
-    return solver.solve(GuidedField(driver, method, random), x, draw).to(noise.dtype)
+    return solver.solve(GuidedField(driver, method, random, solver.once), x, draw).to(noise.dtype)
 
 
 def _check(

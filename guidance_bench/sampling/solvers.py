@@ -44,6 +44,11 @@ class Solver(Configurable):
     stochastic: ClassVar[bool] = False
     summary: ClassVar[str] = ""
 
+    @property
+    def once(self) -> bool:
+        """Whether intervals of guidance are asked once a step, at its beginning, rather than at each evaluation."""
+        return False
+
     @abstractmethod
     def solve(self, field: Field, x: Tensor, draw: Draw) -> Tensor:
         """Carry ``x`` (N, C, H, W) from t = 1 to t = 0."""
@@ -91,13 +96,23 @@ class Heun(Solver):
     """Heun's second-order method; two evaluations a step.
 
     Upstream SiT and LightningDiT ("heun2") correct every step; the SiT half of the Internal-Guidance program and EDM
-    leave the last step, which ends at t = 0, uncorrected.
+    leave the last step, which ends at t = 0, uncorrected. Whether an interval of guidance is on is asked at each
+    evaluation in LightningDiT, and once a step, at its first time, in REPA, the SiT half of Internal Guidance and the
+    program of the guidance interval (``interval="step"``).
     """
 
     summary = "second order, two evaluations a step"
     steps: int = param(50, low=1, doc="number of steps")
     shift: float = param(0.0, doc="timestep shift of LightningDiT; 0 or 1: none")
     correct_last: bool = param(True, doc="correct the last step too")
+    interval: str = param(
+        "evaluation", choices=("evaluation", "step"), quiet=True, doc="an interval is asked at each, or once a step"
+    )
+
+    @property
+    def once(self) -> bool:
+        """Intervals are asked once a step with ``interval="step"``."""
+        return self.interval == "step"
 
     def solve(self, field: Field, x: Tensor, draw: Draw) -> Tensor:
         """Integrate; ``draw`` is not used."""

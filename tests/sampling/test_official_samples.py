@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from official_programs import RUNS, golden, network, official_difference
+from official_programs import FILES, RUNS, golden, network, official_difference
 
 import guidance_bench as gb
 
@@ -14,8 +14,14 @@ def test_samples_equal_the_official_programs(file, run, method, parameters, solv
     assert official_difference(file, run, method, parameters, solver, settings) < 1e-4
 
 
+def test_an_interval_asked_at_each_evaluation_is_far_from_the_program_that_asks_once_a_step():
+    file, run, method, parameters, solver, settings = next(r for r in RUNS if r[1] == "heun_cfg_low_high")
+    asked_twice = {**settings, "interval": "evaluation"}
+    assert official_difference(file, run, method, parameters, solver, asked_twice) > 1e-2
+
+
 def test_every_golden_run_is_tried():
-    for file in ("sit", "sit_ig", "lightningdit", "lightningdit_ig"):
+    for file in FILES:
         tensors, _ = golden(file)
         runs = {key.removeprefix("sample.") for key in tensors if key.startswith("sample.")}
         assert runs == {run for name, run, *_ in RUNS if name == file}

@@ -83,3 +83,11 @@ def test_inputs_that_do_not_fit_are_refused(toy, labels, shape, message):
     with pytest.raises(gb.UserError) as refused:
         gb.sample(toy, "none", "euler", labels=torch.tensor(labels), noise=torch.zeros(shape))
     assert message in str(refused.value)
+
+
+def test_heuns_default_interval_goes_unsaid_so_that_runs_keep_their_names():
+    assert gb.SOLVERS.create("heun").parameters() == {"steps": 50, "shift": 0.0, "correct_last": True}
+    assert gb.SOLVERS.create("heun", interval="evaluation").parameters() == gb.SOLVERS.create("heun").parameters()
+    assert gb.SOLVERS.create("heun", interval="step").parameters()["interval"] == "step"
+    with pytest.raises(gb.UserError, match="interval='never' is not one of evaluation, step"):
+        gb.SOLVERS.create("heun", interval="never")
