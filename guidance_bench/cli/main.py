@@ -6,13 +6,14 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from importlib import import_module
 from typing import Any
 
+from .. import __version__
 from ..core.console import speaker
 from ..core.errors import UserError, did_you_mean
+from .parser import UsageMistake, application
 
 USAGE = """\
 guidance-bench: compare guidance methods for diffusion and flow transformers
@@ -28,20 +29,20 @@ guidance-bench: compare guidance methods for diffusion and flow transformers
   guidance-bench export RUN to=samples.npz|folder/|grid.png                  the samples of a run
 
 On several GPUs or hosts: accelerate launch -m guidance_bench.cli run ... (or torchrun). On a cluster, a job for each
-point of a sweep: guidance-bench run ... -m ... hydra/launcher=submitit_slurm (pip install guidance-bench[slurm]).
+point of a sweep: guidance-bench run ... -m ... hydra/launcher=submitit_slurm (pip install -e ".[slurm]").
 
+guidance-bench VERB --help tells more of a verb; guidance-bench --install-completion teaches your shell the verbs.
 Every run is named by what it computes and kept under output=outputs; calling again continues or does nothing."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry point; returns the exit status."""
     arguments = list(sys.argv[1:] if argv is None else argv)
-    if not arguments or arguments[0] in ("-h", "--help", "help"):
-        print(USAGE)
-        return 0 if arguments else 2
+    if arguments[:1] == ["help"]:
+        arguments = [*arguments[1:2], "--help"]
     try:
         with _terminable():
-            return _verb(arguments[0])(arguments[1:])
+            return _parse(arguments)
     except UserError as error:
         print(f"{speaker()}: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
@@ -85,8 +86,12 @@ VERBS = {
 }
 
 
-def _verb(name: str) -> Callable[[Sequence[str]], int]:
-    if name not in VERBS:
-        raise UserError(f"unknown verb {name!r} (known: {', '.join(VERBS)}){did_you_mean(name, VERBS)}")
-    command: Callable[[Sequence[str]], int] = import_module(f"..{VERBS[name]}", __name__).command
-    return command
+def _parse(arguments: list[str]) -> int:
+    verb = next((a for a in arguments if not a.startswith("-")), None)
+    if arguments and verb == arguments[0] and verb not in VERBS:
+        raise UserError(f"unknown verb {verb!r} (known: {', '.join(VERBS)}){did_you_mean(verb, VERBS)}")
+    command = application(VERBS, USAGE, __version__)
+    try:
+        return int(command.main(args=arguments, prog_name="guidance-bench", standalone_mode=False) or 0)
+    except UsageMistake as mistake:
+        raise UserError(f"{str(mistake).rstrip('.')} (see: guidance-bench --help)") from mistake

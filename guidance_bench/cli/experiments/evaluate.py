@@ -13,7 +13,7 @@ from ...core.console import say
 from ...core.environment import check_torchvision, describe, pick_device
 from ...core.errors import UserError
 from ...core.identity import short_hash
-from ...evaluation.evaluate import DEFAULT, Evaluation, evaluate
+from ...evaluation.evaluate import Evaluation, evaluate
 from ...experiments.records import seal
 from ...features.extraction import BATCH
 from ...leaderboard.metric_columns import column_of
@@ -31,13 +31,13 @@ guidance-bench evaluate SAMPLES [SAMPLES ...] reference=FILE
   reference=FILE   ADM's .npz (mu sigma mu_s sigma_s arr_0), one of our own, or
                    images like SAMPLES
   metrics=a,b      registered metrics, or a .py file that registers some
-                   (default: {default})
+                   (default: fid,sfid,inception_score,precision_recall)
   NAME.PARAM=VALUE a metric's parameter, e.g. precision_recall.mode=adm_fp16
   weights=FILE     Inception's weights (default: found or downloaded)
   jackknife=N      standard errors of a single draw from N blocks
   keep_reference=FILE  write the reference's statistics to FILE (.npz)
   output=FILE      of the record (default: outputs/evaluations/<id>.json)
-  batch_size={batch}, device=auto"""
+  batch_size=32, device=auto"""
 
 OPTIONS = ("reference", "metrics", "weights", "jackknife", "keep_reference", "output", "batch_size", "device")
 WIDTH = 80
@@ -50,7 +50,7 @@ def command(arguments: Sequence[str]) -> int:
         UserError: an unknown option, an ill-typed value, or as :func:`run_evaluate`.
     """
     if wants_help(arguments):
-        print(HELP.format(default=", ".join(DEFAULT), batch=BATCH))
+        print(HELP)
         return 0 if arguments else 2
     samples = [a for a in arguments if "=" not in a or Path(a).exists()]
     given = dict(a.split("=", 1) for a in arguments if a not in samples)

@@ -7,11 +7,12 @@ import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 from urllib.parse import quote, unquote
 
 import hydra
 import torch
+from hydra._internal.utils import get_args_parser
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import ChoiceSweep, Override
 from hydra.errors import HydraException
@@ -27,6 +28,24 @@ from ...experiments.hydra_schema import GROUPS, HIDDEN, RunConfig, build, regist
 from ...experiments.runner import Runner
 from ...experiments.workspace import Workspace
 from ...guidance.method import METHODS
+from ..options import wants_help
+
+HELP = """\
+guidance-bench run benchmark=NAME [method=NAME|FILE.py] [NAME=VALUE ...] [-m]
+
+  benchmark=digits     the benchmark; alone: its whole line-up (train, sample,
+                       evaluate, leaderboard)
+  method=ig            one method instead of the line-up, or a Python file
+  method.scale=1.7     a parameter of the method; likewise benchmark. and solver.
+  solver=heun          another solver than the benchmark's
+  seed=0               one seed instead of the benchmark's own
+  batch=64             samples in one forward pass (default: a whole block)
+  output=outputs       the folder of runs; the same call again continues it
+  device=auto
+  -m method.scale=1.2,1.7,2.2    a sweep: each combination of the lists
+
+Hydra's own flags are passed on: --cfg job (what would run), --info, ...
+What can be named: guidance-bench list"""
 
 #: Records of this process's runs, in order; a sweep's table is made of them.
 _records: list[dict[str, Any]] = []
@@ -44,10 +63,11 @@ def command(arguments: Sequence[str]) -> int:
         folder that
             cannot be written.
     """
+    if wants_help(arguments):
+        print(HELP)
+        return 0 if arguments else 2
     check_torchvision()
-    flags = [a for a in arguments if a.startswith("-")]
-    overrides = [a for a in arguments if not a.startswith("-")]
-    _check_flags(flags)
+    flags, overrides = split_flags(arguments)
     plugins: list[str] = []
     overrides = [_load_plugin(override, plugins) for override in overrides]
     register_configs([quote(p) for p in plugins], quote(shlex.join(["guidance-bench", "run", *arguments])))
@@ -57,7 +77,7 @@ def command(arguments: Sequence[str]) -> int:
     global _home
     _home = os.getpid()
     _records.clear()
-    saved, sys.argv = sys.argv, ["guidance-bench run", *overrides, *(["--multirun"] if multirun else [])]
+    saved, sys.argv = sys.argv, ["guidance-bench run", *overrides, *flags]
     try:
         hydra.main(version_base="1.3", config_path=None, config_name="run")(job)()
     except (HydraException, OmegaConfBaseException, OSError) as error:
@@ -66,7 +86,7 @@ def command(arguments: Sequence[str]) -> int:
         sys.argv = saved
     if _mistakes:
         raise _mistakes.pop()
-    if multirun:
+    if multirun and len(flags) == 1:
         _show_sweep(overrides)
     return 0
 
@@ -160,11 +180,28 @@ def _batch(batch: int | None) -> int | None:
 # -- checks before Hydra, so that a mistake gets one line that names the way out
 
 
-def _check_flags(flags: Sequence[str]) -> None:
-    known = ("-m", "--multirun")
-    for flag in flags:
-        if flag not in known:
-            raise UserError(f"unknown flag {flag!r} (known: {', '.join(known)})")
+def split_flags(words: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Hydra's flags with their values, and the overrides, each in the order given.
+
+    Raises:
+        UserError: a flag that Hydra does not know, or one without its value.
+    """
+    parser = get_args_parser()
+
+    def refuse(message: str) -> NoReturn:
+        known = ", ".join(name for action in parser._actions for name in action.option_strings)
+        raise UserError(f"run: {message} (flags: {known})")
+
+    parser.error = refuse  # type: ignore[method-assign]
+    parsed = parser.parse_intermixed_args(list(words))
+    modes = [name for name in ("run", "multirun", "cfg", "info", "shell_completion") if getattr(parsed, name)]
+    if len(modes) > 1:
+        raise UserError(f"run: --{modes[0]} and --{modes[1]} exclude each other")
+    overrides: list[str] = parsed.overrides
+    flags = list(words)
+    for override in overrides:
+        flags.remove(override)
+    return flags, overrides
 
 
 def _load_plugin(override: str, plugins: list[str]) -> str:

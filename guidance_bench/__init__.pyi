@@ -1,0 +1,58 @@
+"""The public surface: a name is imported on first use (lazy_loader reads this file); add new ones here."""
+
+from . import metrics
+from .core.errors import UserError
+from .core.parameters import param
+from .experiments.benchmark import BENCHMARKS, Benchmark, register_benchmark
+from .experiments.records import load_results
+from .guidance.composition import CFGOver, Interval, Scheduled, Sum
+from .guidance.method import METHODS, Guidance, Query, Step, extrapolate, register_method, together
+from .metrics.base import METRICS, Metric, register_metric
+from .networks.backbone import BACKBONES, Backbone, BackboneConfig, Edit, Prediction, register_backbone
+from .networks.checkpoints import load_backbone, save_backbone
+from .sampling.dry_run import check_method
+from .sampling.ledger import Ledger
+from .sampling.sampler import sample
+from .sampling.solvers import SOLVERS, Solver, register_solver
+from .training.loss import flow_matching_loss
+
+__version__: str
+
+__all__ = [
+    "BACKBONES",
+    "BENCHMARKS",
+    "METHODS",
+    "METRICS",
+    "SOLVERS",
+    "Backbone",
+    "BackboneConfig",
+    "Benchmark",
+    "CFGOver",
+    "Edit",
+    "Guidance",
+    "Interval",
+    "Ledger",
+    "Metric",
+    "Prediction",
+    "Query",
+    "Scheduled",
+    "Solver",
+    "Step",
+    "Sum",
+    "UserError",
+    "check_method",
+    "extrapolate",
+    "flow_matching_loss",
+    "load_backbone",
+    "load_results",
+    "metrics",
+    "param",
+    "register_backbone",
+    "register_benchmark",
+    "register_method",
+    "register_metric",
+    "register_solver",
+    "sample",
+    "save_backbone",
+    "together",
+]

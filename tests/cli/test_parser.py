@@ -1,0 +1,132 @@
+"""Help, version, completion and mistakes come at once; words reach the verbs as they were typed."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+import guidance_bench as gb
+from guidance_bench.cli.main import VERBS, main
+from guidance_bench.cli.parser import help_text, option_names
+
+ROOT = Path(__file__).parents[2]
+PROBE = (
+    "import sys, time; begin = time.process_time(); from guidance_bench.cli.main import main; status = main({words!r});"
+    "print(status, time.process_time() - begin, [m for m in ('torch', 'pandas', 'hydra') if m in sys.modules],"
+    " file=sys.stderr)"
+)
+
+
+def python(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), **environment}
+    return subprocess.run(
+        [sys.executable, "-c", code], check=False, capture_output=True, text=True, env=environment, timeout=60
+    )
+
+
+@pytest.mark.parametrize("verb", sorted(VERBS))
+def test_each_verb_has_a_help_of_its_own(verb, capsys):
+    assert main([verb, "--help"]) == 0
+    shown = capsys.readouterr().out
+    assert shown.startswith(f"guidance-bench {verb}")
+    assert main([verb, "-h"]) == 0 and capsys.readouterr().out == shown
+    assert main(["help", verb]) == 0 and capsys.readouterr().out == shown
+    assert all(len(line) <= 80 for line in shown.splitlines())
+
+
+@pytest.mark.parametrize("verb", sorted(VERBS))
+def test_the_help_read_from_the_file_is_the_modules(verb):
+    assert help_text(VERBS[verb]) == import_module(f"guidance_bench.cli.{VERBS[verb]}").HELP
+
+
+def test_evaluates_help_names_the_defaults():
+    from guidance_bench.evaluation.evaluate import DEFAULT
+    from guidance_bench.features.extraction import BATCH
+
+    shown = help_text(VERBS["evaluate"])
+    assert f"(default: {','.join(DEFAULT)})" in shown and f"batch_size={BATCH}," in shown
+
+
+@pytest.mark.parametrize(
+    ("words", "status"),
+    [(["--help"], 0), ([], 2), (["--version"], 0), (["rum"], 2), (["--nope"], 2), (["run", "--help"], 0)],
+)
+def test_nothing_heavy_is_imported_for_help_and_mistakes(words, status):
+    done = python(PROBE.format(words=words))
+    code, seconds, heavy = done.stderr.splitlines()[-1].split(" ", 2)
+    assert int(code) == status and heavy == "[]", done.stderr
+    assert float(seconds) < 0.5  # processor time: the machine may be busy
+
+
+def test_version_is_the_packages(capsys):
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"{gb.__version__}\n"
+
+
+def test_an_unknown_option_is_one_line(capsys):
+    assert main(["--nope"]) == 2
+    assert capsys.readouterr().err == "guidance-bench: No such option: --nope (see: guidance-bench --help)\n"
+
+
+@pytest.mark.parametrize(
+    ("typed", "offered"), [("ex", ["export"]), ("export co", ["columns="]), ("submit be", ["benchmark="])]
+)
+def test_the_shell_completes_verbs_and_options(typed, offered):
+    words = f"guidance-bench {typed}"
+    done = python(
+        "from guidance_bench.cli.main import main; main([])",
+        _GUIDANCE_BENCH_COMPLETE="complete_bash",
+        COMP_WORDS=words,
+        COMP_CWORD=str(len(words.split()) - 1),
+    )
+    assert done.stdout.split() == offered, done.stderr
+
+
+def test_option_names_are_the_words_before_an_equals_sign():
+    text = "guidance-bench x a=1 [b=2]\n\n  to=FILE  p.mode=x\n  c=3, d=4\n  to=NAME"
+    assert option_names(text) == ["a=", "b=", "c=", "d=", "to="]
+
+
+def test_run_without_words_starts_nothing_and_says_how_to(capsys, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    assert main(["run"]) == 2
+    assert capsys.readouterr().out.startswith("guidance-bench run benchmark=NAME")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_hydras_own_flags_reach_hydra(capsys, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    assert main(["run", "method=ig", "--cfg", "job", "method.scale=1.3"]) == 0
+    shown = capsys.readouterr().out
+    assert "name: ig" in shown and "scale: 1.3" in shown
+    assert main(["run", "--info", "defaults"]) == 0
+    assert "Defaults List" in capsys.readouterr().out
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--nope", "method=ig"], "unrecognized arguments: --nope"),
+        (["method=ig", "--cfg"], "expected one argument"),
+        (["-m", "--cfg", "job"], "--multirun and --cfg exclude each other"),
+    ],
+)
+def test_a_flag_that_hydra_would_refuse_is_one_line(words, message, capsys):
+    assert main(["run", *words]) == 2
+    shown = capsys.readouterr().err
+    assert message in shown and shown.count("\n") == 1
+
+
+def test_public_names_are_all_there_and_torch_waits_for_the_first():
+    assert len(gb.__all__) >= 30 and {"METHODS", "sample", "metrics"} <= set(dir(gb))
+    assert [name for name in gb.__all__ if getattr(gb, name, None) is None] == []
+    done = python(
+        "import guidance_bench as gb, sys; print('torch' in sys.modules, gb.METHODS and 'torch' in sys.modules)"
+    )
+    assert done.stdout.split() == ["False", "True"]
