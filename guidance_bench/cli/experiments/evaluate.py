@@ -26,7 +26,7 @@ __all__ = ["Evaluation", "command", "evaluate", "run_evaluate", "table"]
 HELP = """\
 guidance-bench evaluate SAMPLES [SAMPLES ...] reference=FILE
 
-  SAMPLES          a folder of PNG or JPEG, a .npz with arr_0, or a sample store;
+  SAMPLES          a folder of PNG or JPEG, a .npz with arr_0, a sample store;
                    several are independent draws of one method
   reference=FILE   ADM's .npz (mu sigma mu_s sigma_s arr_0), one of our own, or
                    images like SAMPLES

@@ -36,7 +36,7 @@ guidance-bench run benchmark=NAME [method=NAME|FILE.py] [NAME=VALUE ...] [-m]
   benchmark=digits     the benchmark; alone: its whole line-up (train, sample,
                        evaluate, leaderboard)
   method=ig            one method instead of the line-up, or a Python file
-  method.scale=1.7     a parameter of the method; likewise benchmark. and solver.
+  method.scale=1.7     a parameter of the method; also benchmark. and solver.
   solver=heun          another solver than the benchmark's
   seed=0               one seed instead of the benchmark's own
   batch=64             samples in one forward pass (default: a whole block)
