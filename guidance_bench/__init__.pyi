@@ -3,8 +3,10 @@
 from . import metrics
 from .core.errors import UserError
 from .core.parameters import param
+from .evaluation.plain import evaluate
 from .experiments.benchmark import BENCHMARKS, Benchmark, register_benchmark
 from .experiments.records import load_results
+from .experiments.study import run
 from .guidance.composition import CFGOver, Interval, Scheduled, Sum
 from .guidance.method import METHODS, Guidance, Query, Step, extrapolate, register_method, together
 from .metrics.base import METRICS, Metric, register_metric
@@ -41,6 +43,7 @@ __all__ = [
     "Sum",
     "UserError",
     "check_method",
+    "evaluate",
     "extrapolate",
     "flow_matching_loss",
     "load_backbone",
@@ -52,6 +55,7 @@ __all__ = [
     "register_method",
     "register_metric",
     "register_solver",
+    "run",
     "sample",
     "save_backbone",
     "together",

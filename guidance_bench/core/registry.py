@@ -12,6 +12,7 @@ import hashlib
 import importlib
 import importlib.util
 import inspect
+import linecache
 import pkgutil
 import sys
 from collections.abc import Callable
@@ -35,6 +36,7 @@ class Entry:
     file: str
     line: int
     source: str  # "built in", "file" or the name of the installed package
+    text: str | None = None  # of a class that stands in no file: the notebook's cell
 
     @property
     def origin(self) -> str:
@@ -44,6 +46,8 @@ class Entry:
     @property
     def sha256(self) -> str | None:
         """Hash of the defining file for what is not our own; None for built-in content (git tells)."""
+        if self.text is not None:
+            return hashlib.sha256(self.text.encode()).hexdigest()
         if self.source == "built in":
             return None
         return hashlib.sha256(Path(self.file).read_bytes()).hexdigest()
@@ -124,12 +128,26 @@ class Registry(Generic[T]):
         return decorate
 
     def _add(self, name: str, cls: type) -> None:
-        file = str(Path(inspect.getsourcefile(cls) or "?").resolve())
-        entry = Entry(name, cls, file, _line(cls), self._source)
+        file, text = self._home(name, cls)
+        entry = Entry(name, cls, file, _line(cls), self._source if text is None else "notebook", text)
         known = self._entries.get(name)
-        if known and (known.file, known.cls.__qualname__) != (entry.file, cls.__qualname__):
+        again = known and text is not None and known.text is not None  # a cell that is run again
+        if known and not again and (known.file, known.cls.__qualname__) != (entry.file, cls.__qualname__):
             raise UserError(f"{self.kind} {name!r} is registered twice: at {known.origin} and at {entry.origin}")
         self._entries[name] = entry
+
+    def _home(self, name: str, cls: type) -> tuple[str, str | None]:
+        """The file that defines a class, or a name and the text of the notebook's cell."""
+        for origin in _written_in(cls):
+            if Path(origin).is_file():
+                return str(Path(origin).resolve()), None
+            text = "".join(linecache.getlines(origin))
+            if f"class {cls.__name__}" in text:
+                return origin, text
+        raise UserError(
+            f"{self.kind} {name!r}: the source of class {cls.__name__} cannot be read, and runs are named by it: "
+            f"put the class into a file or a notebook's cell"
+        )
 
     # -- loading
 
@@ -189,6 +207,20 @@ class Registry(Generic[T]):
             self._broken[point.name] = _one_line(error)
         finally:
             self._source = previous
+
+
+def _written_in(cls: type) -> list[str]:
+    """Where a class's own functions were compiled: what ``exec`` made claims the file of the module that it ran in."""
+    functions = [
+        f for n, f in vars(cls).items() if inspect.isfunction(f) and not (n.startswith("__") and n != "__call__")
+    ]
+    origins = sorted({f.__code__.co_filename for f in functions})
+    if origins:
+        return origins
+    try:
+        return [inspect.getsourcefile(cls) or ""]
+    except (OSError, TypeError):
+        return []
 
 
 def _line(cls: type) -> int:
