@@ -15,8 +15,9 @@ class CFGPlusPlus(Guidance):
     Chung et al., "CFG++: Manifold-constrained Classifier Free Guidance", arXiv 2406.08070, in our interpolant
     (repository CFGpp-diffusion/CFGpp). As the velocity of that step it is CFG with the scale w = scale t (1 - t') / (t
     - t'), so it depends on the grid: small at both ends and largest in the middle, where w is about scale / 4 times
-    the number of steps. Both stages of a Heun step use the step's w. ``scale`` 0 is the unconditional model, so the
-    neutral setting is an empty interval.
+    the number of steps. Under the SDE, whose step moves by h (2 - t) v with h = t - t', the divisor is h (2 - t).
+    Both stages of a Heun step use the step's w. ``scale`` 0 is the unconditional model, so the neutral setting is an
+    empty interval.
     """
 
     summary = "guided data prediction, renoised with the unconditional noise prediction"
@@ -37,5 +38,6 @@ class CFGPlusPlus(Guidance):
         if not self.low <= step.t_interval <= self.high:
             return (yield query)
         cond, null = yield query, query.null()
-        start, end = step.t_start, step.t_next
-        return extrapolate(null, cond, self.scale * start * (1 - end) / (start - end))
+        assert step.transition is not None  # the sampler refuses adaptive solvers
+        moved = -step.transition.velocity_scale
+        return extrapolate(null, cond, self.scale * step.t_start * (1 - step.t_next) / moved)

@@ -14,7 +14,8 @@ class SelfGuidancePrevious(Guidance):
 
     The one-forward variant ("SG-prev") of Li et al., "Self-Guidance: Boosting Flow and Diffusion Generation on Their
     Own", arXiv 2412.05827 (repository maple-research-lab/Self-Guidance: t < 0.5, omega = scale - 1 of 3). The larger
-    the solver's steps, the stronger it is.
+    the solver's steps, the stronger it is. The second evaluation of a Heun step is compared with the first of the same
+    step, one step away like all others.
     """
 
     summary = "away from the previous step's velocity; costs nothing"
@@ -33,7 +34,7 @@ class SelfGuidancePrevious(Guidance):
     def guide(self, step: Step, query: Query) -> Guide:
         """One forward."""
         now = yield query
-        before = step.state.get("velocity")
+        before = (step.state if step.first is None else step.first).get("velocity")
         step.state["velocity"] = now
         if before is None or self.scale == 1 or step.t_interval >= self.high:
             return now

@@ -36,8 +36,12 @@ class Composition(Guidance):
 
     def part(self, key: str, step: Step, query: Query) -> Guide:
         """The generator of one of them, at this step and with its own state."""
+        return in_velocity(self.parts()[key], self.inner(key, step), query)
+
+    def inner(self, key: str, step: Step) -> Step:
+        """The step as a method inside sees it: with its own state, and what that was at the first evaluation."""
         step.state[key] = own = dict(step.state[key])  # a copy: this evaluation may be thrown away
-        return in_velocity(self.parts()[key], replace(step, state=own), query)
+        return replace(step, state=own, first=None if step.first is None else step.first[key])
 
     def prepare(self, prepass: Prepass) -> tuple[Guidance, dict[str, Any]]:
         """Prepare the methods inside; what they measured, by their names."""
@@ -126,9 +130,7 @@ class Scheduled(Composition):
         """As the method at this time's scale."""
         scale = scheduled_scale(self.shape, self.method.scale, step.t, self.floor, self.power)  # type: ignore[attr-defined]
         changed: dict[str, Any] = {"scale": scale}
-        step.state["method"] = own = dict(step.state["method"])
-        method = replace(self.method, **changed)
-        return (yield from in_velocity(method, replace(step, state=own), query))
+        return (yield from in_velocity(replace(self.method, **changed), self.inner("method", step), query))
 
 
 @dataclass(eq=False)

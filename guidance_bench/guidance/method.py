@@ -83,6 +83,19 @@ class Query:
 
 
 @dataclass(frozen=True)
+class Transition:
+    """A solver's own step as an affine map: x_next = x_scale x + velocity_scale v + sqrt(variance) n.
+
+    v is the velocity at (x, t) and n standard normal. Euler from t to t' is (1, t' - t, 0); of a step with several
+    evaluations it is what the whole step does with a velocity that does not change.
+    """
+
+    x_scale: float
+    velocity_scale: float
+    variance: float = 0.0
+
+
+@dataclass(frozen=True)
 class Step:
     """Where the solver stands. Read-only, but for ``state``, which the sampler keeps if the step is accepted.
 
@@ -99,6 +112,8 @@ class Step:
         labels: classes of the batch, (N,) int.
         num_classes: number of classes.
         depth: blocks of the main network.
+        transition: how this step's end depends on its velocity; None for an adaptive solver, which has no step to tell.
+        first: the state that the method left at the first evaluation of this step, in stage 1; None in stage 0.
         once: whether an interval is asked once a step, at its beginning, rather than at each evaluation.
     """
 
@@ -114,6 +129,8 @@ class Step:
     labels: Tensor
     num_classes: int
     depth: int
+    transition: Transition | None = None
+    first: Mapping[str, Any] | None = None
     once: bool = False
 
     @property

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from itertools import pairwise
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from ..core.errors import UserError
 from ..core.randomness import KeyedRandom
-from ..guidance.method import Guidance, Query, Step
+from ..guidance.method import Guidance, Query, Step, Transition
 from ..networks.backbone import Backbone
 from .driver import run_guide
 
@@ -39,7 +42,10 @@ def dry_steps(method: Guidance, x: Tensor, labels: Tensor, backbone: Backbone) -
     times = torch.linspace(1, 0, 11).tolist()
     facts = (labels, backbone.num_classes, backbone.depth)
     return [
-        Step(x, t, t_next, i, 10, 0, KeyedRandom(0, range(len(x)), i), method.init(), t, *facts)
+        Step(
+            *(x, t, t_next, i, 10, 0, KeyedRandom(0, range(len(x)), i), method.init(), t, *facts),
+            transition=Transition(1.0, t_next - t),
+        )
         for i, (t, t_next) in enumerate(pairwise(times))
     ]
 
@@ -61,3 +67,32 @@ def _check_query(method: Guidance, query: Query, net: Backbone | None) -> None:
         net.check(() if tap is None else (tap,), query.edits, maps)
     except UserError as error:
         raise UserError(f"method {method.name!r} cannot run here: {error}") from error
+
+
+def draws_by_step(method: Guidance, backbone: Backbone) -> bool:
+    """Whether a method draws random numbers at its steps, itself or in an edit; found by a dry run."""
+    x = torch.randn(1, *backbone.shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    random = _NotedRandom(0, range(1))
+    edited: list[bool] = []
+
+    def answer(queries: tuple[Query, ...]) -> tuple[Tensor, ...]:
+        edited.extend(edit.random is not None for query in queries for edit in query.edits)
+        return tuple(_pretend(x, i, query, backbone.tokens) for i, query in enumerate(queries))
+
+    for step in dry_steps(method, x, torch.zeros(1, dtype=torch.int64), backbone):
+        run_guide(method, replace(step, random=random), answer)
+    return any(edited) or random.drawn
+
+
+class _NotedRandom(KeyedRandom):
+    """Remembers that something was drawn."""
+
+    drawn = False
+
+    def shared(self, purpose: str) -> np.random.Generator:
+        self.drawn = True
+        return super().shared(purpose)
+
+    def _stack(self, purpose: str, draw: Callable[[np.random.Generator], Any]) -> Tensor:
+        self.drawn = True
+        return super()._stack(purpose, draw)

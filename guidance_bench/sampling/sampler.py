@@ -13,7 +13,7 @@ from ..core.randomness import KeyedRandom
 from ..guidance.method import METHODS, Guidance, Step
 from ..networks.backbone import Backbone
 from .driver import Driver
-from .dry_run import check_method
+from .dry_run import check_method, draws_by_step
 from .ledger import Ledger
 from .solvers import SOLVERS, Solver, require_fixed_grid
 
@@ -21,9 +21,9 @@ from .solvers import SOLVERS, Solver, require_fixed_grid
 class GuidedField:
     """A method's velocity field for one batch: owns the method's state and builds its steps."""
 
-    def __init__(self, driver: Driver, method: Guidance, random: KeyedRandom, once: bool = False) -> None:
+    def __init__(self, driver: Driver, method: Guidance, random: KeyedRandom, solver: Solver) -> None:
         self.driver = driver
-        self.once = once
+        self.solver = solver
         self.method = method
         self.random = random
         self.state: dict[str, Any] = method.init()
@@ -34,7 +34,11 @@ class GuidedField:
         start = self._first.t if stage and self._first else t
         random, main = self.random.at(max(index, 0)), self.driver.main
         facts = (self.driver.labels, main.num_classes, main.depth)
-        step = Step(x, t, t_next, index, count, stage, random, dict(self.state), start, *facts, self.once)
+        moves = None if index < 0 else self.solver.transition(start, t_next)
+        first = self._first.state if stage and self._first else None
+        step = Step(
+            x, t, t_next, index, count, stage, random, dict(self.state), start, *facts, moves, first, self.solver.once
+        )
         if stage == 0:
             self._first = step
         return self.driver.velocity(self.method, step)
@@ -93,7 +97,7 @@ def sample(
         chosen = random.at(index).normal("sde", noise.shape[1:]) if sde_noise is None else sde_noise[index]
         return chosen.to(x)
 
-    return solver.solve(GuidedField(driver, method, random, solver.once), x, draw).to(noise.dtype)
+    return solver.solve(GuidedField(driver, method, random, solver), x, draw).to(noise.dtype)
 
 
 def _check(
@@ -107,4 +111,9 @@ def _check(
         raise UserError(f"labels must lie in 0..{backbone.num_classes} ({backbone.num_classes} is no class)")
     if method.fixed_grid:
         require_fixed_grid(solver, method.name)
+    if not solver.fixed_grid and draws_by_step(method, backbone):
+        raise UserError(
+            f"method {method.name!r} draws anew at each step; solver {solver.name!r} is adaptive and has no steps to "
+            "draw at (use euler or heun)"
+        )
     check_method(method, backbone, weak)

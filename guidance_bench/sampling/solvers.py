@@ -17,6 +17,7 @@ from torch import Tensor
 from ..core.errors import UserError
 from ..core.parameters import Configurable, param
 from ..core.registry import Registry
+from ..guidance.method import Transition
 
 Draw = Callable[[int], Tensor]
 
@@ -48,6 +49,10 @@ class Solver(Configurable):
     def once(self) -> bool:
         """Whether intervals of guidance are asked once a step, at its beginning, rather than at each evaluation."""
         return False
+
+    def transition(self, t: float, t_next: float) -> Transition | None:
+        """How a step from t to t_next depends on its velocity; None where steps are not known beforehand."""
+        return Transition(1.0, t_next - t) if self.fixed_grid else None
 
     @abstractmethod
     def solve(self, field: Field, x: Tensor, draw: Draw) -> Tensor:
@@ -161,6 +166,11 @@ class EulerMaruyama(Solver):
     summary = "first-order SDE, diffusion 2t, noiseless last step"
     steps: int = param(250, low=2, doc="number of steps, the last one included")
     last_step: float = param(0.04, low=1e-6, high=0.999, doc="time at which the noiseless last step begins")
+
+    def transition(self, t: float, t_next: float) -> Transition:
+        """(1 - h, -h (2 - t), 2 t h) with h = t - t_next; the last step is noiseless."""
+        h = t - t_next
+        return Transition(1 - h, -h * (2 - t), 2 * t * h if t_next > 0 else 0.0)
 
     def solve(self, field: Field, x: Tensor, draw: Draw) -> Tensor:
         """Integrate; ``draw(i)`` is the standard normal noise of step i, in the shape of x."""

@@ -8,45 +8,30 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
+from stored_predictions import (
+    COND,
+    EDITED,
+    GENERATOR,
+    MAP,
+    MOVED,
+    MOVED_NULL,
+    NULL,
+    OTHER,
+    SHAPE,
+    T_NEXT,
+    N,
+    T,
+    X,
+    guided,
+    lookup,
+    same,
+    step,
+)
 
 import guidance_bench as gb
 from guidance_bench.core.randomness import KeyedRandom
 from guidance_bench.guidance.filters import collapse, gaussian_blur, pyramid
 from guidance_bench.sampling.driver import run_guide
-
-N, SHAPE = 3, (2, 4, 4)
-GENERATOR = torch.Generator().manual_seed(0)
-X, COND, NULL, OTHER, EDITED, MOVED, MOVED_NULL = (
-    torch.randn(N, *SHAPE, generator=GENERATOR, dtype=torch.float64) for _ in range(7)
-)
-MAP = torch.softmax(3 * torch.randn(N, 2, 4, 4, generator=GENERATOR, dtype=torch.float64), -1)
-T, T_NEXT = 0.6, 0.5
-
-
-def lookup(query: gb.Query) -> torch.Tensor:
-    if query.attention is not None:
-        return MAP
-    if query.x is not None or query.t is not None:
-        return MOVED_NULL if query.label == "null" else MOVED
-    if isinstance(query.label, torch.Tensor):
-        return OTHER
-    if query.label == "null":
-        return NULL if query.only is None else torch.where(query.only.view(-1, 1, 1, 1), NULL, torch.nan)
-    return EDITED if query.edits else COND
-
-
-def step(t: float = T, t_next: float = T_NEXT, index: int = 4, state: dict | None = None, stage: int = 0) -> gb.Step:
-    labels = torch.tensor([0, 1, 2])
-    return gb.Step(X, t, t_next, index, 10, stage, KeyedRandom(0, range(N), index), state or {}, t, labels, 3, 6)
-
-
-def guided(name: str, at: gb.Step | None = None, **parameters) -> torch.Tensor:
-    method = gb.METHODS.create(name, **parameters)
-    return run_guide(method, at or step(), lambda queries: tuple(lookup(q) for q in queries))
-
-
-def same(actual: torch.Tensor, expected: torch.Tensor) -> None:
-    torch.testing.assert_close(actual, expected, rtol=1e-9, atol=1e-9)
 
 
 def each(values) -> torch.Tensor:
@@ -238,7 +223,7 @@ def test_rescale():
 
 
 def test_feedback():
-    method = gb.METHODS.create("feedback", pi=0.9)
+    method = gb.METHODS.create("feedback", pi=0.9, t0=0.5, t1=0.4)
     at = step()
     same(guided("feedback", at, pi=0.9), NULL + 1 / 0.9 * (COND - NULL))
     x_next = X + (T_NEXT - T) * CFG

@@ -1,0 +1,84 @@
+"""Methods that depend on the solver: its transition, its second evaluation, its steps."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+from guidance_bench.methods.feedback import kernel
+from stored_predictions import COND, NULL, OTHER, T_NEXT, T, X, guided, same, step
+
+import guidance_bench as gb
+
+SDE = gb.SOLVERS.create("euler_maruyama", steps=8)
+
+
+def sde_step() -> gb.Step:
+    return replace(step(), transition=SDE.transition(T, T_NEXT))
+
+
+def test_the_transition_is_what_the_solver_does():
+    class Constant:
+        def __call__(self, x, t, t_next, index, count, stage):
+            return torch.full_like(x, 0.3)
+
+        def accept(self, x_next):
+            steps.append(x_next)
+
+    for name in ("euler", "heun", "euler_maruyama"):
+        steps: list[torch.Tensor] = []
+        solver = gb.SOLVERS.create(name, steps=4)
+        x = torch.full((1, 1, 1, 1), 0.7, dtype=torch.float64)
+        times = [1.0, 0.75, 0.5, 0.25, 0.0] if name != "euler_maruyama" else [1.0, 0.68, 0.36, 0.04, 0.0]
+        solver.solve(Constant(), x, lambda _: torch.full((1, 1, 1, 1), 2.0))
+        for t, t_next, x_next in zip(times, times[1:], steps, strict=False):
+            moves = solver.transition(t, t_next)
+            x = moves.x_scale * x + moves.velocity_scale * 0.3 + moves.variance**0.5 * 2.0
+            torch.testing.assert_close(x_next, x, rtol=1e-12, atol=1e-12)
+    assert gb.SOLVERS.create("dopri5").transition(1.0, 0.0) is None
+
+
+def test_cfgpp_displaces_by_the_same_under_the_sde():
+    """The guided direction moves the step's end by lambda t (1 - t') d, as under Euler."""
+    moved = SDE.transition(T, T_NEXT).velocity_scale * (guided("cfgpp", sde_step(), scale=0.6) - NULL)
+    same(moved, -0.6 * T * (1 - T_NEXT) * (COND - NULL))
+    weight = 0.6 * T * (1 - T_NEXT) / ((T - T_NEXT) * (2 - T))
+    same(guided("cfgpp", sde_step(), scale=0.6), NULL + weight * (COND - NULL))
+
+
+def test_feedbacks_kernel_under_the_sde():
+    h = T - T_NEXT
+    keeps, takes, variance = kernel(sde_step())
+    assert takes == pytest.approx(h * (2 - T) / (T * (1 - T_NEXT)))
+    assert variance == pytest.approx(2 * T * h / (1 - T_NEXT) ** 2)
+    # the mean is where the transition leads with v = (x - x0) / t
+    x0, moves = X - T * COND, SDE.transition(T, T_NEXT)
+    same(keeps / (1 - T_NEXT) * X + takes * x0, (moves.x_scale * X + moves.velocity_scale * COND) / (1 - T_NEXT))
+    defaults = gb.METHODS.create("feedback")
+    assert (defaults.t0, defaults.t1) == (0.716, 0.491)
+
+
+def test_sg_prev_compares_heuns_second_evaluation_with_the_first_of_the_same_step():
+    late = replace(step(0.3, 0.3, stage=1, state={"velocity": OTHER}), first={"velocity": NULL})
+    same(guided("sg_prev", late, scale=3.0), COND + 2.0 * (COND - NULL))
+
+
+@pytest.mark.parametrize("name", gb.METHODS.names())
+def test_an_adaptive_solver_is_refused_for_what_draws_by_step(name):
+    """Found by what it does: a method whose samples differ between seeds draws, and is refused with a sentence."""
+    from guidance_bench.sampling.method_contract import make_case
+
+    case = make_case(gb.METHODS.create(name), "sit")
+    first, *others = (case.sample(seed=seed) for seed in range(5))
+    draws = not all(torch.equal(first, other) for other in others)
+    dopri5 = gb.SOLVERS.create("dopri5", atol=1.0, rtol=1.0)
+
+    def solve() -> torch.Tensor:
+        return gb.sample(case.backbone, case.method, dopri5, labels=case.labels, noise=case.noise, weak=case.weak)
+
+    if draws or case.method.fixed_grid:
+        with pytest.raises(gb.UserError, match="adaptive"):
+            solve()
+    else:
+        assert solve().isfinite().all()
