@@ -11,6 +11,7 @@ from pathlib import Path
 
 import grimp
 import pytest
+from architecture import PAGE, rendered
 
 ROOT = Path(__file__).parents[2]
 CONTENT = ("methods", "backbones", "benchmarks")
@@ -48,3 +49,8 @@ def test_files_and_functions_are_short(path):
 def test_every_package_says_what_it_holds():
     for package in (ROOT / "guidance_bench").rglob("__init__.py"):
         assert ast.get_docstring(ast.parse(package.read_text(encoding="utf-8"))), package
+
+
+def test_the_picture_of_the_architecture_is_that_of_the_code():
+    text = PAGE.read_text(encoding="utf-8")
+    assert rendered(text) == text, "run: python tests/helpers/architecture.py"
