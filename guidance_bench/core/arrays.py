@@ -17,6 +17,7 @@ def as_numpy(values: Any) -> NDArray[Any]:
     """A NumPy view of an array, a memory map or a PyTorch tensor on any device."""
     if hasattr(values, "detach"):
         values = values.detach().cpu()
+        values = values.float() if values.dtype == torch.bfloat16 else values  # which NumPy does not know
     return np.asanyarray(values)
 
 

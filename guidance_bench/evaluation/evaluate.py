@@ -10,10 +10,11 @@ from typing import Any
 
 from ..core.environment import pick_device
 from ..core.errors import UserError
-from ..features.extraction import BATCH, Hashed, extract
+from ..features.extraction import Hashed, extract
 from ..features.extractor import Extractor
 from ..features.extractors import extractors_for
 from ..features.feature_set import FeatureSet
+from ..features.kept import BATCH
 from ..metrics.base import METRICS, Metric
 from ..storage.image_sets import ImageSource, open_images
 from .reference import load_reference, save_reference
@@ -84,7 +85,7 @@ def evaluate(
     extractors = extractors_for(needs, weights, pick_device(device))
 
     def make(source: ImageSource, names: Collection[str]) -> FeatureSet:
-        return extract(source, extractors, names, batch_size)
+        return extract(source, extractors, names, batch_size, source.features, source.block)
 
     against = load_reference(reference, _union(row.needs for row in rows if row.against != "nothing"), make)
     if keep_reference:

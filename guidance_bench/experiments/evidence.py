@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..core.console import bar
+from ..core.errors import UserError
+from ..core.processes import gather, share
+from ..features.extraction import allocate
 from ..features.feature_set import FeatureSet
+from ..features.kept import FeatureMaker, KeptFeatures
 from ..storage.sample_store import Digest, SampleStore
 from .benchmark import Evaluator
 
@@ -30,6 +36,31 @@ class Evidence:
     batch: int
 
 
+def keep_features(evaluator: Evaluator, store: SampleStore) -> None:
+    """Let the features of a run's samples be made that are not kept beside them yet, each process its blocks.
+
+    Returns on every process once all are there; an evaluator that is no :class:`FeatureMaker` is quick and keeps none.
+
+    Raises:
+        UserError: a shard is missing or damaged, or features cannot be written.
+    """
+    if not isinstance(evaluator.extract, FeatureMaker):
+        return
+    kept = KeptFeatures(evaluator.extract, _beside(store))
+    blocks = share(sorted(gather([block for block in share(store.blocks) if not kept.has(*block)])))
+    with bar(sum(stop - start for start, stop in blocks), "features", "image") as progress:
+        for block in blocks:
+            shard = store.read(*block)
+            if shard is None:
+                raise UserError(f"{str(store.path(*block))!r} is missing or damaged: run the same command again")
+            kept.features(shard.start, shard.images, progress.update)
+    gather([])
+
+
+def _beside(store: SampleStore) -> Path:
+    return store.folder.parent / "features"
+
+
 def read_once(evaluator: Evaluator, store: SampleStore) -> Evidence:
     """Features of all samples with their intended labels, digest and cost; one shard is in memory at a time.
 
@@ -37,14 +68,17 @@ def read_once(evaluator: Evaluator, store: SampleStore) -> Evidence:
         UserError: a shard is missing or damaged.
     """
     digest, costs, labels = Digest(), [], []
-    parts: dict[str, list[NDArray[np.float32]]] = {}
+    arrays: dict[str, NDArray[Any]] = {}
+    make = evaluator.extract
+    kept = KeptFeatures(make, _beside(store)) if isinstance(make, FeatureMaker) else None
     for shard in store:
         digest.update(shard)
         costs.append((shard.stop - shard.start, shard.cost))
         labels.append(shard.labels)
-        for name, rows in evaluator.extract(shard.images).items():
-            parts.setdefault(name, []).append(rows)
-    arrays: dict[str, Any] = {name: np.concatenate(rows) for name, rows in parts.items()}
+        for name, rows in (kept.features(shard.start, shard.images) if kept else make(shard.images)).items():
+            if name not in arrays:
+                arrays[name] = allocate((len(store), rows.shape[1]))
+            arrays[name][shard.start : shard.stop] = rows
     arrays["labels"] = np.concatenate(labels)
     features = FeatureSet(arrays, space=evaluator.name, title="the samples")
     return Evidence(features, digest.hexdigest(), total_cost(costs), int(min(cost["batch"] for _, cost in costs)))

@@ -25,7 +25,7 @@ from ..sampling.solvers import Solver
 from ..storage.sample_store import SampleStore
 from ..training.loop import untrained
 from .benchmark import Benchmark, Evaluator, Networks, Setting
-from .evidence import read_once
+from .evidence import keep_features, read_once
 from .records import SCHEMA, metric_values, write_record
 from .specification import RunSpec
 from .workspace import Workspace
@@ -87,6 +87,8 @@ class Runner:
             networks = self.networks(seed)
             method, measured = self.prepare(setting.create(), networks, seed)
             generate(self._job(method, networks, seed), store, f"{title(setting)} seed {seed}")
+            if record is None:
+                keep_features(after_first(self.evaluator), store)
             return agree(lambda: self._record(spec, networks, measured, store))
 
     def _look(self, spec: RunSpec, store: SampleStore) -> tuple[dict[str, Any] | None, bool]:

@@ -12,14 +12,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ..core.arrays import as_numpy, default_device
+from ..core.arrays import as_numpy, default_device, slices
 from ..core.console import bar
 from ..storage.image_sets import ArrayImages, ImageSource, Pixels
 from .extractor import Extractor
 from .extractors import extractors_for
 from .feature_set import FeatureSet
+from .kept import BATCH, FeatureMaker, KeptFeatures
 
-BATCH = 32
 IN_MEMORY = 1 << 28  # bytes; larger feature arrays are mapped from a temporary file
 
 
@@ -50,39 +50,50 @@ def inception_features(
 
 
 def extract(
-    source: ImageSource, extractors: Sequence[Extractor], names: Collection[str], batch_size: int = BATCH
+    source: ImageSource,
+    extractors: Sequence[Extractor],
+    names: Collection[str],
+    batch_size: int = BATCH,
+    keep: Path | None = None,
+    block: int = 256,
 ) -> FeatureSet:
     """The features ``names`` of every image; those that no extractor makes are left out, with the reason.
+
+    Args:
+        source: the images.
+        extractors: the networks.
+        names: wanted features.
+        batch_size: images a pass.
+        keep: a folder in which the features of each block are kept, so that they are made once and a stop loses at
+            most a block; None: they are not kept.
+        block: images a kept file.
 
     Raises:
         UserError: an image that cannot be read.
     """
     arrays: dict[str, NDArray[np.float32]] = {}
-    extractors = [e for e in extractors if set(e.makes) & set(names)]
+    maker = FeatureMaker(extractors, tuple(names), batch_size)
+    kept = KeptFeatures(maker, keep) if keep else None
+    parts = [(part.start, part.stop) for part in slices(len(source), block)] if kept else []
+    done = sum(stop - first for first, stop in parts if kept and kept.has(first, stop))
     start = 0
-    with bar(len(source), f"features of {Path(source.title).name}", "image") as progress:
-        for batch in source.batches(batch_size):
-            for name, rows in _features(extractors, batch, names):
+    with bar(len(source), f"features of {Path(source.title).name}", "image", done) as progress:
+        for batch in source.batches(block if kept else batch_size):
+            made = kept.features(start, batch, progress.update) if kept else maker(batch)
+            for name, rows in made.items():
                 if name not in arrays:
-                    arrays[name] = _allocate((len(source), rows.shape[1]))
+                    arrays[name] = allocate((len(source), rows.shape[1]))
                 arrays[name][start : start + len(rows)] = rows
             start += len(batch)
-            progress.update(len(batch))
+            if not kept:
+                progress.update(len(batch))
     lacks = {name: reason for extractor in extractors for name, reason in extractor.lacks.items()}
     space = next((e.space for e in extractors if e.space), "")
     return FeatureSet(arrays, space=space, title=repr(source.title), lacks=lacks)
 
 
-def _features(
-    extractors: Sequence[Extractor], batch: Pixels, names: Collection[str]
-) -> Iterator[tuple[str, NDArray[np.float32]]]:
-    for extractor in extractors:
-        for name, rows in extractor(batch).items():
-            if name in names:
-                yield name, rows
-
-
-def _allocate(shape: tuple[int, int]) -> NDArray[np.float32]:
+def allocate(shape: tuple[int, int]) -> NDArray[np.float32]:
+    """Room for features (N, D), in memory or, where they are many, in a temporary file."""
     if 4 * shape[0] * shape[1] <= IN_MEMORY:
         return np.empty(shape, np.float32)
     return np.memmap(tempfile.TemporaryFile(), np.float32, "w+", shape=shape)
@@ -98,6 +109,7 @@ class Hashed(ImageSource):
     def __init__(self, source: ImageSource) -> None:
         self.title = source.title
         self.shape: tuple[int, ...] = ()
+        self.features, self.block = source.features, source.block
         self._source = source
         self._digest = hashlib.sha256()
 

@@ -63,8 +63,17 @@ def manifolds(reference: Any, samples: Any, k: int = 3, mode: Mode = "fp32", til
     real, fake = (as_matrix(x, f"features for neighbours at k={k}", k + 1) for x in (reference, samples))
     check_same_width(real, fake)
     device = reference.device if isinstance(reference, Tensor) else default_device()
+    if mode == "fp32":
+        real, fake = _centred(real, fake)
     with exact_float32(), torch.inference_mode():
         return _compare(_Points.of(real, mode, device), _Points.of(fake, mode, device), k, tile)
+
+
+def _centred(real: NDArray[Any], fake: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Both sets about the reference's mean: distances stay, and their cancellation in float32 goes."""
+    mean = real.mean(axis=0, dtype=np.float64)
+    moved = [np.subtract(x, mean, dtype=np.float64).astype(np.float32) for x in (real, fake)]
+    return moved[0], moved[1]
 
 
 @dataclass(frozen=True)

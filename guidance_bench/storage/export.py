@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 
 from ..core.console import bar
 from ..core.errors import UserError, did_you_mean
-from .files import atomic
+from .files import atomic, umask
+from .pixels import as_rgb
 from .sample_store import SampleStore
 
 Pixels = NDArray[np.uint8]
@@ -57,7 +58,7 @@ def write_npz(store: SampleStore, target: Path) -> None:
     shape = next(iter(store)).images.shape[1:3]
     labels = (shard.labels for shard in store)
     with atomic(target) as temporary, zipfile.ZipFile(temporary, "w") as archive:
-        images = (_rgb(shard.images) for shard in store)
+        images = (as_rgb(shard.images) for shard in store)
         _member(archive, "arr_0.npy", (len(store), *shape, 3), np.dtype(np.uint8), images)
         _member(archive, "arr_1.npy", (len(store),), np.dtype(np.int64), labels)
 
@@ -84,7 +85,7 @@ def write_folder(store: SampleStore, target: Path) -> None:
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}."))
-        temporary.chmod(0o755)
+        temporary.chmod(0o777 & ~umask())
         _write_pictures(store, temporary)
         os.replace(temporary, target)
     except OSError as error:
@@ -126,7 +127,3 @@ def _picture(image: Pixels, file: Path | IO[bytes]) -> None:
     from PIL import Image
 
     Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image).save(file, format="PNG")
-
-
-def _rgb(images: Pixels) -> Pixels:
-    return images if images.shape[-1] == 3 else images.repeat(3, axis=-1)

@@ -19,6 +19,13 @@ SUFFIX = ".tmp"
 SEAL = "seal"
 
 
+def umask() -> int:
+    """The process's umask, which can be read only by setting it."""
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask
+
+
 @contextmanager
 def atomic(path: Path) -> Iterator[Path]:
     """Give a temporary path in the same folder; on success it replaces ``path`` in one step, on failure it is removed.
@@ -57,7 +64,7 @@ def _reason(error: Exception) -> str:
 def _flush(path: Path) -> None:
     handle = os.open(path, os.O_RDWR)
     try:
-        os.fchmod(handle, 0o644)
+        os.fchmod(handle, 0o666 & ~umask())
         os.fsync(handle)
     finally:
         os.close(handle)

@@ -21,6 +21,7 @@ from PIL import Image, UnidentifiedImageError
 from ..core.arrays import slices
 from ..core.errors import UserError
 from .npz import ArrayStream, npz_keys
+from .pixels import as_rgb
 
 Pixels = NDArray[np.uint8]
 ADM_KEY = "arr_0"
@@ -33,9 +34,13 @@ class ImageSource(ABC):
 
     Attributes:
         title: what messages call it: the path.
+        features: folder in which the images' features are kept; None: they are not.
+        block: images a kept file.
     """
 
     title: str
+    features: Path | None = None
+    block: int = 256
 
     @abstractmethod
     def __len__(self) -> int:
@@ -144,6 +149,14 @@ class StoreImages(ImageSource):
     def __init__(self, files: Sequence[Path], folder: Path) -> None:
         self.title = str(folder)
         self._shapes = {file: _shard_shape(file) for file in files}
+        sizes = {shape[1:] for shape in self._shapes.values()}
+        if len(sizes) > 1:
+            raise UserError(f"{self.title!r} holds shards of images of two sizes: {', '.join(map(str, sorted(sizes)))}")
+        counts = [shape[0] for shape in self._shapes.values()]
+        if all(count == counts[0] for count in counts[:-1]) and counts[-1] <= counts[0]:
+            place = files[0].parent
+            beside = place.parent if place.name == "samples" else place
+            self.features, self.block = beside / "features" if os.access(beside, os.W_OK) else None, counts[0]
 
     def __len__(self) -> int:
         return sum(shape[0] for shape in self._shapes.values())
@@ -156,7 +169,7 @@ class StoreImages(ImageSource):
             with safe_open(file, "np") as tensors:
                 images = tensors.get_slice("images")
                 for part in slices(shape[0], size):
-                    yield images[part]
+                    yield as_rgb(images[part])
 
 
 def open_images(path: str | Path) -> ImageSource:
@@ -234,5 +247,6 @@ def _shard_shape(file: Path) -> tuple[int, ...]:
             shape, dtype = tuple(images.get_shape()), images.get_dtype()
     except (SafetensorError, OSError) as error:
         raise UserError(f"{str(file)!r} is no shard of images, or a damaged one: {error}") from error
-    check_images(shape, np.dtype(np.uint8 if dtype == "U8" else np.float32), str(file))
-    return shape
+    rgb = (*shape[:-1], 3) if len(shape) == 4 and shape[-1] == 1 else shape  # grey is repeated
+    check_images(rgb, np.dtype(np.uint8 if dtype == "U8" else np.float32), str(file))
+    return rgb

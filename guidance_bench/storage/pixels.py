@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
@@ -51,6 +52,17 @@ def to_uint8(images: Tensor, rule: str) -> Tensor:
         broken = int(torch.isnan(scaled).flatten(1).any(1).sum())
         raise UserError(f"{broken} of {len(images)} images hold NaN: lower the guidance scale or sample in float32")
     return scaled.clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).contiguous()
+
+
+def as_rgb(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """uint8 images (N, H, W, C) as the feature networks take them: grey repeated to three channels, RGB as it is.
+
+    Raises:
+        UserError: another number of channels.
+    """
+    if images.shape[-1] not in (1, 3):
+        raise UserError(f"images have {images.shape[-1]} channels: metrics are of grey or RGB images")
+    return images if images.shape[-1] == 3 else images.repeat(3, axis=-1)
 
 
 def from_uint8(images: Tensor) -> Tensor:

@@ -153,3 +153,17 @@ def test_bad_features_are_refused():
         precision_recall(integers(19, 9), integers(20, 9, 4))
     with pytest.raises(UserError, match="not finite"):
         precision_recall(integers(21, 9), np.full((9, 8), np.inf))
+
+
+@pytest.mark.parametrize("mean", [0.0, 300.0, 1000.0, 3000.0])
+def test_a_large_common_mean_changes_nothing(mean):
+    """Distances do not see a common shift; in float32 without one they are lost to cancellation from some 300 on."""
+    rng = np.random.default_rng(0)
+    real, fake = rng.standard_normal((300, 64)), 0.9 * rng.standard_normal((300, 64)) + 0.05
+    expected = precision_recall(real, fake)
+    assert 0.2 < expected[0] < 1 and precision_recall(real + mean, fake + mean) == expected
+
+
+def test_bfloat16_tensors_are_taken():
+    values = torch.randn(40, 8, generator=torch.Generator().manual_seed(0)).bfloat16()
+    assert precision_recall(values[:20], values[20:]) == precision_recall(values[:20].float(), values[20:].float())

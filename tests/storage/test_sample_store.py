@@ -158,6 +158,16 @@ def test_a_shard_is_read_back_before_it_is_called_written(tmp_path, monkeypatch)
     assert store.path(0, 10).read_bytes() == before and not list(store.folder.glob(".*"))
 
 
+@pytest.mark.parametrize("mask", [0o077, 0o022, 0o002])
+def test_the_files_mode_follows_the_umask(tmp_path, mask):
+    before = os.umask(mask)
+    try:
+        write_json(tmp_path / "x.json", {})
+    finally:
+        os.umask(before)
+    assert (tmp_path / "x.json").stat().st_mode & 0o777 == 0o666 & ~mask
+
+
 # -- saves that fail
 
 

@@ -15,7 +15,7 @@ from ...core.errors import UserError
 from ...core.identity import short_hash
 from ...evaluation.evaluate import Evaluation, evaluate
 from ...experiments.records import seal
-from ...features.extraction import BATCH
+from ...features.kept import BATCH
 from ...leaderboard.metric_columns import column_of
 from ...metrics.base import METRICS
 from ...storage.files import write_json
