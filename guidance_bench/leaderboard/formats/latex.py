@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ..sheets import Cell, Sheet
-from .rows import rows_of, spaces
+from .rows import printable, rows_of, spaces
 
 LATEX = {
     **{c: f"\\{c}" for c in "&%$#_{}"},
@@ -68,4 +68,4 @@ def _latex_cell(cell: Cell) -> str:
 
 def escape_latex(text: str) -> str:
     """Text that LaTeX shows as it is."""
-    return "".join(LATEX.get(sign, sign) for sign in text)
+    return "".join(LATEX.get(sign, sign) for sign in printable(text))

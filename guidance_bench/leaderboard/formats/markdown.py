@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from ..sheets import Cell, Sheet
-from .rows import rows_of
+from .rows import printable, rows_of
 
 
 def markdown(sheet: Sheet) -> str:
     """A GitHub table; best values in bold, ids of runs as code."""
     lines = [
-        [field.heading for field in sheet],
+        [escape_markdown(field.heading) for field in sheet],
         ["---:" if field.numeric else ":---" for field in sheet],
         *([_markdown_cell(cell) for _, cell in row] for row in rows_of(sheet)),
     ]
@@ -18,13 +18,14 @@ def markdown(sheet: Sheet) -> str:
 
 def _markdown_cell(cell: Cell) -> str:
     if cell.runs:
-        return " ".join(f"`{label}`" for _, label in cell.runs)
+        return " ".join(f"`{printable(label)}`" for _, label in cell.runs)
     text = escape_markdown(cell.text)
     return f"**{text}**" if cell.bold else text
 
 
 def escape_markdown(text: str) -> str:
     """Text that Markdown shows as it is."""
+    text = printable(text)
     for sign in "\\`*_|<>[]":
         text = text.replace(sign, f"\\{sign}")
     return " ".join(text.split())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import unicodedata
 from collections.abc import Iterator
 
 from ..sheets import Cell, Field, Sheet
@@ -18,3 +19,11 @@ def spaces(sheet: Sheet) -> list[tuple[str, int]]:
     """Neighbouring columns of one feature space: its heading and the number of columns."""
     runs = itertools.groupby(sheet, key=lambda field: field.space)
     return [(f"{space} features" if space else "", len(list(fields))) for space, fields in runs]
+
+
+def printable(text: str) -> str:
+    """Text without what steers a terminal or turns the direction of writing; blanks of any kind become one blank."""
+    plain = " ".join(text.split())
+    if plain.isascii() and plain.isprintable():
+        return plain
+    return "".join("�" if unicodedata.category(sign) in ("Cc", "Cf", "Cs") else sign for sign in plain)

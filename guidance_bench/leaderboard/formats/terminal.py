@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from ..sheets import Field, Sheet
-from .rows import rows_of
+from .rows import printable, rows_of
 
 #: Metrics that a terminal table gives up last.
 KEPT_LONGEST = ("Prec", "Rec")
@@ -16,7 +17,7 @@ def terminal(sheet: Sheet, width: int = 80) -> str:
 
     Where it does not fit, metrics beyond the first are left out, precision and recall last; then settings are cut.
     """
-    fields = _fit(sheet, width)
+    fields = _fit([_visible(field) for field in sheet], width)
     widths = [_width(field) for field in fields]
     widths[1] -= max(_total(fields) - width, 0)
     head = _terminal_line([field.short_heading for field in fields], fields, widths)
@@ -24,6 +25,11 @@ def terminal(sheet: Sheet, width: int = 80) -> str:
     spaces_named = sorted({field.space for field in fields if field.space})
     above = [f"metrics in the feature space of {', '.join(spaces_named)}"] if spaces_named else []
     return "\n".join([*above, head, "-" * len(head), *body])
+
+
+def _visible(field: Field) -> Field:
+    cells = [replace(cell, text=printable(cell.text)) for cell in field.cells]
+    return replace(field, title=printable(field.title), space=printable(field.space), cells=cells)
 
 
 def _fit(sheet: Sheet, width: int) -> Sheet:
