@@ -13,8 +13,34 @@ from ..core.errors import UserError
 MAX_TEXT, MAX_DEPTH, MAX_VALUES, MAX_INTEGER = 20_000, 16, 100_000, 2**64
 #: Columns of tables that no metric may be called.
 RESERVED = frozenset(
-    "benchmark protocol backbone method parameters seed samples labels dtype version plugin networks solver evaluator "
-    "evaluator_id run_id time device setting n seeds run_ids settings gain held_out held_out_sd".split()
+    [
+        "benchmark",
+        "protocol",
+        "backbone",
+        "method",
+        "parameters",
+        "seed",
+        "samples",
+        "labels",
+        "dtype",
+        "version",
+        "plugin",
+        "networks",
+        "solver",
+        "evaluator",
+        "evaluator_id",
+        "run_id",
+        "time",
+        "device",
+        "setting",
+        "n",
+        "seeds",
+        "run_ids",
+        "settings",
+        "gain",
+        "held_out",
+        "held_out_sd",
+    ]
 )
 
 Name = Annotated[str, Field(min_length=1, max_length=200)]
