@@ -9,14 +9,14 @@ import grimp
 
 PAGE = Path(__file__).parents[2] / ".github" / "CONTRIBUTING.md"
 MARK = r"<!-- architecture -->.*<!-- /architecture -->"
-#: Content is not the engine; whether the graph holds it depends on how the project is installed.
-CONTENT = {"backbones", "methods", "benchmarks"}
+#: What lies beside the engine (content, tests) is in the graph or not by how the project is installed: left out.
+ENGINE = {folder.name for folder in (Path(__file__).parents[2] / "guidance_bench").iterdir() if folder.is_dir()}
 
 
 def package(module: str) -> str | None:
     """The engine's package that holds a module."""
     parts = module.split(".")
-    return parts[1] if len(parts) > 2 and parts[1] not in CONTENT else None
+    return parts[1] if len(parts) > 2 and parts[1] in ENGINE else None
 
 
 def imports() -> dict[str, set[str]]:
