@@ -92,6 +92,7 @@ def _parse(arguments: list[str]) -> int:
         raise UserError(f"unknown verb {verb!r} (known: {', '.join(VERBS)}){did_you_mean(verb, VERBS)}")
     command = application(VERBS, USAGE, __version__)
     try:
-        return int(command.main(args=arguments, prog_name="guidance-bench", standalone_mode=False) or 0)
+        parsed = command.main(args=arguments, prog_name="guidance-bench", standalone_mode=False)
     except UsageMistake as mistake:
         raise UserError(f"{str(mistake).rstrip('.')} (see: guidance-bench --help)") from mistake
+    return int((parsed() if callable(parsed) else parsed) or 0)

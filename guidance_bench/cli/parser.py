@@ -20,7 +20,9 @@ VERBATIM = {"ignore_unknown_options": True, "allow_extra_args": True, "help_opti
 
 
 def application(verbs: Mapping[str, str], usage: str, version: str) -> Any:
-    """The command to call with ``args=``, ``standalone_mode=False``.
+    """The command to call with ``args=``, ``standalone_mode=False``; it gives an exit status, or the verb to call.
+
+    The verb itself is called by the caller, outside the parser, which would turn its Ctrl-C into a status of its own.
 
     Args:
         verbs: verb -> module inside this package.
@@ -77,12 +79,11 @@ def _verb_class(module: str) -> type[TyperCommand]:
     return Verb
 
 
-def _caller(module: str) -> Callable[..., int]:
+def _caller(module: str) -> Callable[..., Callable[[], int]]:
     def complete(incomplete: str) -> list[str]:
         return [name for name in option_names(help_text(module)) if name.startswith(incomplete)]
 
-    def call(words: list[str] = typer.Argument(None, autocompletion=complete)) -> int:  # noqa: B008
-        status: int = import_module(f"..{module}", __name__).command(words or [])
-        return status
+    def call(words: list[str] = typer.Argument(None, autocompletion=complete)) -> Callable[[], int]:  # noqa: B008
+        return lambda: import_module(f"..{module}", __name__).command(words or [])
 
     return call

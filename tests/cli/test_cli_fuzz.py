@@ -40,7 +40,7 @@ VERBS = [
     ["--run"],
     ["run", "--help-me"],
     ["-x"],
-    ["run", "-c", "job"],
+    ["run", "-c", "jobs"],
     [""],
     ["run run"],
     ["RUN"],
