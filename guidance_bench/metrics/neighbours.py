@@ -64,16 +64,23 @@ def manifolds(reference: Any, samples: Any, k: int = 3, mode: Mode = "fp32", til
     check_same_width(real, fake)
     device = reference.device if isinstance(reference, Tensor) else default_device()
     if mode == "fp32":
-        real, fake = _centred(real, fake)
+        with np.errstate(invalid="ignore"):  # what is not finite is refused below
+            real, fake = _centred(real, fake)
     with exact_float32(), torch.inference_mode():
         return _compare(_Points.of(real, mode, device), _Points.of(fake, mode, device), k, tile)
 
 
 def _centred(real: NDArray[Any], fake: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Both sets about the reference's mean: distances stay, and their cancellation in float32 goes."""
-    mean = real.mean(axis=0, dtype=np.float64)
-    moved = [np.subtract(x, mean, dtype=np.float64).astype(np.float32) for x in (real, fake)]
-    return moved[0], moved[1]
+    """Both sets about one place near their mean: distances stay, and their cancellation in float32 goes.
+
+    The place is a multiple of a power of two below the spread, so that small integers stay integers and their ties ties.
+    """
+    real, fake = (x.astype(np.result_type(x.dtype, np.float32), copy=False) for x in (real, fake))
+    middle = (real.mean(axis=0, dtype=np.float64) + fake.mean(axis=0, dtype=np.float64)) / 2
+    spread = float(np.sqrt(max(real.var(dtype=np.float64, axis=0).max(), fake.var(dtype=np.float64, axis=0).max())))
+    grain = 2.0 ** np.floor(np.log2(spread)) if np.isfinite(spread) and spread > 0 else 1.0
+    place = np.round(middle / grain) * grain
+    return np.subtract(real, place.astype(real.dtype)), np.subtract(fake, place.astype(fake.dtype))
 
 
 @dataclass(frozen=True)

@@ -335,7 +335,7 @@ def test_latex_is_escaped_and_balanced(written):
 
 def test_escapes():
     assert escape_latex(r"a_b 5% & #1 {x} ~^\ ") == (
-        r"a\_b 5\% \& \#1 \{x\} \textasciitilde{}\textasciicircum{}\textbackslash{} "
+        r"a\_b 5\% \& \#1 \{x\} \textasciitilde{}\textasciicircum{}\textbackslash{}"
     )
     assert escape_markdown("a|b_c <i>\n*d*") == r"a\|b\_c \<i\> \*d\*"
 

@@ -78,6 +78,11 @@ def test_tiles_do_not_matter(mode, tile):
     assert manifolds(reference, samples, mode=mode, tile=tile) == manifolds(reference, samples, mode=mode)
 
 
+def test_unsigned_integers_are_features_too():
+    a, b = integers(8, 60, 4, offset=9), integers(9, 50, 4, offset=11)
+    assert manifolds(a.astype(np.uint8), b.astype(np.uint8)) == manifolds(a, b)
+
+
 def test_swapped_sets_swap_precision_and_recall():
     a, b = integers(8, 60, 4), integers(9, 50, 4, offset=2)
     precision, recall = precision_recall(a, b)
