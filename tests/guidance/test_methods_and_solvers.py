@@ -31,7 +31,7 @@ def test_the_transition_is_what_the_solver_does():
         solver = gb.SOLVERS.create(name, steps=4)
         x = torch.full((1, 1, 1, 1), 0.7, dtype=torch.float64)
         times = [1.0, 0.75, 0.5, 0.25, 0.0] if name != "euler_maruyama" else [1.0, 0.68, 0.36, 0.04, 0.0]
-        solver.solve(Constant(), x, lambda _: torch.full((1, 1, 1, 1), 2.0))
+        solver.solve(Constant(), x, lambda _: torch.full((1, 1, 1, 1), 2.0, dtype=torch.float64))
         for t, t_next, x_next in zip(times, times[1:], steps, strict=False):
             moves = solver.transition(t, t_next)
             x = moves.x_scale * x + moves.velocity_scale * 0.3 + moves.variance**0.5 * 2.0
