@@ -73,7 +73,7 @@ def manifolds(reference: Any, samples: Any, k: int = 3, mode: Mode = "fp32", til
 def _centred(real: NDArray[Any], fake: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
     """Both sets about one place near their mean: distances stay, and their cancellation in float32 goes.
 
-    The place is a multiple of a power of two below the spread, so that small integers stay integers and their ties ties.
+    The place is a multiple of a power of two below the spread: small integers stay integers, their ties stay ties.
     """
     real, fake = (x.astype(np.result_type(x.dtype, np.float32), copy=False) for x in (real, fake))
     middle = (real.mean(axis=0, dtype=np.float64) + fake.mean(axis=0, dtype=np.float64)) / 2

@@ -94,8 +94,8 @@ def spoil(path: Path, change) -> None:
         (lambda r: r["spec"].update(seed=7), "run_id does not name"),
         (lambda r: r.pop("cost"), "cost: field required"),
         (lambda r: r.update(schema=99), "schema 99"),
-        (lambda r: r["metrics"].update(fid={"values": ["2.1"], "mean": "2.1"}), "values.0: input should be a valid number"),
-        (lambda r: r["metrics"].update(fid={"values": [], "mean": 1.0}), "metrics.fid.values: list should have at least 1 item"),
+        (lambda r: r["metrics"].update(fid={"values": ["2.1"], "mean": "2.1"}), "values.0: input should be a valid"),
+        (lambda r: r["metrics"].update(fid={"values": [], "mean": 1.0}), "fid.values: list should have at least 1"),
     ],
 )
 def test_an_altered_record_is_refused_by_name(tmp_path, change, message):
