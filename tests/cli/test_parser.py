@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 import guidance_bench as gb
-from guidance_bench.cli.main import VERBS, main
+from guidance_bench.cli.main import VERBS, Terminated, main
 from guidance_bench.cli.parser import help_text, option_names
+from guidance_bench.core.errors import UserError
 
 ROOT = Path(__file__).parents[2]
 PROBE = (
@@ -68,6 +69,30 @@ def test_version_is_the_packages(capsys):
     assert capsys.readouterr().out == f"{gb.__version__}\n"
 
 
+@pytest.mark.parametrize(("raised", "status"), [(KeyboardInterrupt, 130), (Terminated, 143), (UserError, 2)])
+def test_what_stops_a_verb_reaches_us_not_the_parser(raised, status, monkeypatch, capsys):
+    """typer would turn Ctrl-C into a silent 130."""
+    from guidance_bench.cli.about import version
+
+    def stop(arguments):
+        raise raised("why")
+
+    monkeypatch.setattr(version, "command", stop)
+    assert main(["version"]) == status
+    said = capsys.readouterr().err
+    assert ("stopped; the same command continues" in said) == (status in (130, 143))
+
+
+def test_a_closed_pipe_ends_a_verb_quietly():
+    """typer would end with 1."""
+    done = python(
+        "import sys; from guidance_bench.cli.about import version; from guidance_bench.cli.main import main\n"
+        "def stop(arguments): raise BrokenPipeError(32, 'Broken pipe')\n"
+        "version.command = stop; sys.exit(main(['version']))"
+    )
+    assert (done.returncode, done.stderr) == (141, "")
+
+
 def test_an_unknown_option_is_one_line(capsys):
     assert main(["--nope"]) == 2
     assert capsys.readouterr().err == "guidance-bench: No such option: --nope (see: guidance-bench --help)\n"
@@ -104,6 +129,7 @@ def test_hydras_own_flags_reach_hydra(capsys, monkeypatch, tmp_path):
     assert main(["run", "method=ig", "--cfg", "job", "method.scale=1.3"]) == 0
     shown = capsys.readouterr().out
     assert "name: ig" in shown and "scale: 1.3" in shown
+    assert main(["run", "-c", "job"]) == 0 and "benchmark:" in capsys.readouterr().out
     assert main(["run", "--info", "defaults"]) == 0
     assert "Defaults List" in capsys.readouterr().out
     assert list(tmp_path.iterdir()) == []
