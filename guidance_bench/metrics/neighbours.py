@@ -63,24 +63,33 @@ def manifolds(reference: Any, samples: Any, k: int = 3, mode: Mode = "fp32", til
     real, fake = (as_matrix(x, f"features for neighbours at k={k}", k + 1) for x in (reference, samples))
     check_same_width(real, fake)
     device = reference.device if isinstance(reference, Tensor) else default_device()
-    if mode == "fp32":
-        with np.errstate(invalid="ignore"):  # what is not finite is refused below
-            real, fake = _centred(real, fake)
+    # ADM's half precision is of the numbers as they are
+    centre = _centre(real, fake) if mode == "fp32" else None
     with exact_float32(), torch.inference_mode():
-        return _compare(_Points.of(real, mode, device), _Points.of(fake, mode, device), k, tile)
+        return _compare(_Points.of(real, mode, device, centre), _Points.of(fake, mode, device, centre), k, tile)
 
 
-def _centred(real: NDArray[Any], fake: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Both sets about one place near their mean: distances stay, and their cancellation in float32 goes.
+def _centre(real: NDArray[Any], fake: NDArray[Any]) -> NDArray[np.float64]:
+    """A point (D,) between the means of both sets; seen from there, distances in float32 do not cancel.
 
-    The place is a multiple of a power of two below the spread: small integers stay integers, their ties stay ties.
+    It is rounded to multiples of a power of two, the next above the larger set's root mean square deviation. So the
+    rounding is no more than that deviation, a mean that is small beside it moves nothing, and the difference of a
+    float32 number and the centre is a float32 number: distances that were exact stay exact, ties among them.
     """
-    real, fake = (x.astype(np.result_type(x.dtype, np.float32), copy=False) for x in (real, fake))
-    middle = (real.mean(axis=0, dtype=np.float64) + fake.mean(axis=0, dtype=np.float64)) / 2
-    spread = float(np.sqrt(max(real.var(dtype=np.float64, axis=0).max(), fake.var(dtype=np.float64, axis=0).max())))
-    grain = 2.0 ** np.floor(np.log2(spread)) if np.isfinite(spread) and spread > 0 else 1.0
-    place = np.round(middle / grain) * grain
-    return np.subtract(real, place.astype(real.dtype)), np.subtract(fake, place.astype(fake.dtype))
+    with np.errstate(invalid="ignore", over="ignore"):
+        means, spreads = zip(*(_moments(x) for x in (real, fake)), strict=True)
+        middle, spread = (means[0] + means[1]) / 2, max(spreads)
+        if not np.isfinite(middle).all() or not np.isfinite(spread):
+            return np.zeros_like(middle)  # what is not finite is refused where the values are read
+        step = 2.0 ** np.ceil(np.log2(spread)) if spread > 0 else 1.0
+        return np.asarray(np.round(middle / step) * step)
+
+
+def _moments(x: NDArray[Any]) -> tuple[NDArray[np.float64], float]:
+    """Mean (D,), and root mean square of all deviations from it; a memory map is read in pieces."""
+    mean = x.mean(axis=0, dtype=np.float64)
+    parts = (np.subtract(x[rows], mean, dtype=np.float64) for rows in slices(len(x), TILE))
+    return mean, float(np.sqrt(sum(float(np.square(part).sum()) for part in parts) / max(x.size, 1)))
 
 
 @dataclass(frozen=True)
@@ -90,8 +99,13 @@ class _Points:
     single: Tensor | None  # (N, D) unrounded, in mode adm_fp16
 
     @classmethod
-    def of(cls, features: NDArray[Any], mode: Mode, device: torch.device) -> _Points:
-        values = torch.from_numpy(np.ascontiguousarray(features, dtype=np.float32)).to(device)
+    def of(
+        cls, features: NDArray[Any], mode: Mode, device: torch.device, centre: NDArray[np.float64] | None
+    ) -> _Points:
+        values = torch.empty(features.shape, dtype=torch.float32, device=device)
+        for rows in slices(len(features), TILE):  # a memory map passes piece by piece
+            part = features[rows] if centre is None else np.subtract(features[rows], centre, dtype=np.float64)
+            values[rows] = torch.from_numpy(np.array(part, dtype=np.float32))
         if not values.isfinite().all():
             raise UserError("features hold a value that is not finite")
         if mode == "fp32":

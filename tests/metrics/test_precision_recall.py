@@ -160,13 +160,56 @@ def test_bad_features_are_refused():
         precision_recall(integers(21, 9), np.full((9, 8), np.inf))
 
 
-@pytest.mark.parametrize("mean", [0.0, 300.0, 1000.0, 3000.0])
-def test_a_large_common_mean_changes_nothing(mean):
-    """Distances do not see a common shift; in float32 without one they are lost to cancellation from some 300 on."""
+@pytest.mark.parametrize("mean", [100.0, 300.0, 1000.0, 3000.0])
+@pytest.mark.parametrize("d", [16, 256])
+def test_a_large_common_mean_changes_nothing(mean, d):
+    """Distances do not see a common shift; in float32 without a centre they are lost to cancellation."""
     rng = np.random.default_rng(0)
-    real, fake = rng.standard_normal((300, 64)), 0.9 * rng.standard_normal((300, 64)) + 0.05
-    expected = precision_recall(real, fake)
-    assert 0.2 < expected[0] < 1 and precision_recall(real + mean, fake + mean) == expected
+    real, fake = (
+        (scale * rng.standard_normal((300, d)) + mean).astype(np.float32).astype(np.float64) for scale in (1, 0.98)
+    )
+    expected = brute_force(real, fake, 3)
+    result = manifolds(real, fake)
+    assert 0.2 < expected[0] < 1 and 0.2 < expected[1] < 1
+    assert (result.precision, result.recall, result.density, result.coverage) == pytest.approx(expected, abs=1e-15)
+    assert manifolds(real.astype(np.float32), fake.astype(np.float32)) == result
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mean", [0.0, 300.0, 1000.0, 3000.0])
+def test_a_large_mean_in_inception_width_equals_float64(mean):
+    rng = np.random.default_rng(1)
+    real, fake = ((rng.standard_normal((500, 2048)) + mean).astype(np.float32).astype(np.float64) for _ in range(2))
+
+    def squared(a, b):
+        return np.square(a - mean).sum(1)[:, None] + np.square(b - mean).sum(1) - 2 * (a - mean) @ (b - mean).T
+
+    def share(set_, points):
+        radii = np.sort(squared(set_, set_), axis=1)[:, 3]
+        return (squared(points, set_) <= radii).any(1).mean()
+
+    assert precision_recall(real, fake) == (share(real, fake), share(fake, real))
+
+
+def test_the_mean_moves_only_what_it_must():
+    """A mean that is small beside the spread leaves every number as it was; constant features have no spread."""
+    from guidance_bench.metrics.neighbours import _centre
+
+    rng = np.random.default_rng(2)
+    near = rng.standard_normal((50, 8)).astype(np.float32)
+    assert not _centre(near, near[:30]).any()
+    far = (near + 1000).astype(np.float32)
+    moved = far.astype(np.float64) - _centre(far, far)
+    assert np.array_equal(moved, moved.astype(np.float32)) and np.abs(moved.mean(0)).max() < 1
+    same = np.full((9, 4), 0.3, np.float32)
+    assert precision_recall(same, same) == (1, 1)
+
+
+def test_adm_mode_is_of_the_numbers_as_they_are():
+    x, y = integers(13, 60, 16), integers(14, 60, 16)
+    near = manifolds(x, y, mode="adm_fp16")
+    assert manifolds(x + 2.0, y + 2.0, mode="adm_fp16") == near  # exact in half precision
+    assert manifolds(x + 40.0, y + 40.0, mode="adm_fp16") != near  # multiples of 16: ADM's program does not centre
 
 
 def test_bfloat16_tensors_are_taken():
