@@ -129,4 +129,4 @@ class Rotary(nn.Module):
         """Queries or keys (N, heads, T, head width), turned."""
         even, odd = x.unflatten(-1, (-1, 2)).unbind(-1)
         turned = torch.stack([-odd, even], dim=-1).flatten(-2)
-        return torch.addcmul(x * self.freqs_cos, turned, self.freqs_sin)
+        return torch.addcmul(x * self.freqs_cos, turned, self.freqs_sin).to(x.dtype)

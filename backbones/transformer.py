@@ -89,6 +89,7 @@ class Transformer(Backbone):
     """
 
     edits = BLOCK_EDITS | {"time_noise", "class_noise"}
+    float32_parts = ("t_embedder", "feat_rope")
 
     def __init__(self, config: TransformerConfig) -> None:
         super().__init__()
@@ -126,7 +127,7 @@ class Transformer(Backbone):
     ) -> Prediction:
         """Velocities in the dtype of the parameters, in the network's own convention of time and sign."""
         tokens = self.x_embedder(x.to(self.pos_embed.dtype)) + self.pos_embed
-        time = self.t_embedder(t)
+        time = self.t_embedder(t).to(tokens.dtype)
         condition = self._condition(time, y, edits)
         tapped: dict[int, Tensor] = {}
         shown: dict[int, Tensor] = {}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import numpy as np
@@ -54,12 +54,17 @@ def default_device() -> torch.device:
 
 
 @contextmanager
-def exact_float32() -> Iterator[None]:
-    """Matrix products and convolutions in full float32, whatever TF32 setting the program runs under."""
+def float32_products(tf32: bool) -> Iterator[None]:
+    """Matrix products and convolutions of float32 in TF32 or in full, whatever setting the program runs under."""
     matmul, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
     before = matmul.allow_tf32, cudnn.allow_tf32
-    matmul.allow_tf32 = cudnn.allow_tf32 = False
+    matmul.allow_tf32 = cudnn.allow_tf32 = tf32
     try:
         yield
     finally:
         matmul.allow_tf32, cudnn.allow_tf32 = before
+
+
+def exact_float32() -> AbstractContextManager[None]:
+    """Matrix products and convolutions in full float32."""
+    return float32_products(tf32=False)

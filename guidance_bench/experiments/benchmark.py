@@ -81,6 +81,7 @@ class Benchmark(Configurable):
         metrics: names of the metrics.
         primary: the metric that the line-up is tuned by.
         space: name of the feature space, the suffix of the metrics' column names ("" for Inception).
+        precision: of the networks, unless ``run`` is told another: "fp32", "tf32" or "bf16".
     """
 
     version: ClassVar[int] = 1
@@ -89,6 +90,7 @@ class Benchmark(Configurable):
     metrics: ClassVar[tuple[str, ...]] = ()
     primary: ClassVar[str] = ""
     space: ClassVar[str] = ""
+    precision: ClassVar[str] = "fp32"
 
     seeds: tuple[int, ...]
     methods: tuple[str, ...]

@@ -41,6 +41,10 @@ class RunConfig:
     seed: int | None = None
     #: samples in one forward pass; None: a whole block of the protocol. Changes rounding only.
     batch: int | None = None
+    #: of the networks; None: the benchmark's own
+    precision: str | None = None
+    #: run the networks through torch.compile. Changes rounding only.
+    compile: bool = False
     output: str = "outputs"
     device: str = "auto"
     #: users' files as "group:path", and the command as typed, percent-encoded (OmegaConf would read "${" in them): a

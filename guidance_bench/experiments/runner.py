@@ -19,6 +19,8 @@ from ..guidance.method import METHODS, Guidance
 from ..guidance.prepass import Prepass
 from ..metrics.base import METRICS
 from ..networks.backbone import Backbone
+from ..networks.compiled import compiled
+from ..networks.precision import check_precision, in_precision
 from ..sampling.blocks import Job, generate
 from ..sampling.dry_run import check_method
 from ..sampling.solvers import Solver
@@ -42,6 +44,8 @@ class Runner:
         device: where the networks run.
         batch: largest number of samples in one forward pass; None: a whole block.
         command: that the record shows.
+        precision: of the networks, "fp32", "tf32" or "bf16"; "": the benchmark's own.
+        compile: run the networks through torch.compile.
     """
 
     benchmark: Benchmark
@@ -50,8 +54,13 @@ class Runner:
     device: torch.device
     batch: int | None = None
     command: str = COMMAND
+    precision: str = ""
+    compile: bool = False
     _networks: dict[int, Networks] = field(default_factory=dict)
     _evaluator: Evaluator | None = None
+
+    def __post_init__(self) -> None:
+        self.precision = check_precision(self.precision or self.benchmark.precision)
 
     def specify(self, setting: Setting, seed: int) -> RunSpec:
         """What a run of this setting would compute."""
@@ -64,7 +73,7 @@ class Runner:
             labels=self.benchmark.labels,
             samples=self.benchmark.samples,
             block=self.benchmark.block,
-            precision="fp32",
+            precision=self.precision,
             metrics=self.benchmark.metrics,
             seed=seed,
         )
@@ -153,14 +162,20 @@ class Runner:
                 for name in names:
                     locks.enter_context(self._alone(name))
                 made = after_first(lambda: self.benchmark.networks(seed, self.workspace.models, self.device))
-            self._networks = {seed: made}
+            weak = None if made.weak is None else self._ready(made.weak)
+            self._networks = {seed: Networks(self._ready(made.main), weak, made.facts)}
         return self._networks[seed]
+
+    def _ready(self, network: Backbone) -> Backbone:
+        network = in_precision(network, self.precision)
+        return compiled(network) if self.compile else network
 
     def prepare(self, method: Guidance, networks: Networks, seed: int) -> tuple[Guidance, dict[str, Any]]:
         """A method after what it measures of the main network: the first process measures, the others read."""
         if not _measures(method):
             return method, {}
-        name = short_hash({"method": method.name, **_code(method), "network": self.benchmark.recipes(seed)["main"]})
+        measured = {"method": method.name, **_code(method), "network": self.benchmark.recipes(seed)["main"]}
+        name = short_hash(measured if self.precision == "fp32" else {**measured, "precision": self.precision})
         prepass = Prepass(networks.main, self.benchmark.training_data, self.workspace.prepass(name))
         with self._alone(f"prepass/{name}"):
             return after_first(lambda: method.prepare(prepass))
@@ -193,6 +208,7 @@ class Runner:
             samples=self.benchmark.samples,
             seed=seed,
             decode=self.benchmark.decode,
+            precision=self.precision,
             batch=self.batch,
         )
 
@@ -214,7 +230,7 @@ class Runner:
             **({"prepass": measured} if measured else {}),
             "cost": {**seen.cost, "peak_memory": peak_memory(self.device)},
             "samples": {"count": spec.samples, "block": spec.block, "batch": seen.batch, "digest": seen.digest},
-            "environment": describe(self.device),
+            "environment": {**describe(self.device), **({"compile": True} if self.compile else {})},
             "command": self.command,
             "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         }

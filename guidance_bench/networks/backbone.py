@@ -81,6 +81,7 @@ class Backbone(nn.Module):
         tokens: tokens T of its attention maps, a square grid; 0: it has none to show.
         data_time: the network was trained with t = 0 noise, t = 1 data and v = x0 - eps (upstream SiT, LightningDiT).
             Set by the loader; :meth:`forward` is the only place that converts.
+        float32_parts: submodules that stay in float32 where the rest is converted to bfloat16.
     """
 
     num_classes: int
@@ -91,6 +92,7 @@ class Backbone(nn.Module):
     edits: frozenset[str] = frozenset()
     tokens: int = 0
     data_time: bool = False
+    float32_parts: tuple[str, ...] = ()
 
     @abstractmethod
     def predict(

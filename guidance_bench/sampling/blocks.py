@@ -31,6 +31,7 @@ NO_MEMORY = ("out of memory", "not enough memory", "can't allocate memory", "all
 class Job:
     """What to sample: networks, method, solver, and the protocol of labels and seeds.
 
+    ``precision`` is that of the networks (which have it already: what is left to say is how float32 is multiplied);
     ``batch`` is the largest number of samples in one forward pass; None: a whole block. It changes nothing but rounding
     (latents by less than 1e-5; an adaptive solver by its tolerance).
     """
@@ -44,6 +45,7 @@ class Job:
     samples: int
     seed: int
     decode: Callable[[Tensor], NDArray[np.uint8]]
+    precision: str | None = None
     batch: int | None = None
 
 
@@ -118,6 +120,7 @@ class BlockMaker:
             seed=job.seed,
             indices=range(start, stop),
             ledger=ledger,
+            precision=job.precision,
         )
         images = job.decode(latents)
         if job.main.device.type == "cuda":

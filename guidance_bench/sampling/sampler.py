@@ -12,6 +12,8 @@ from ..core.errors import UserError
 from ..core.randomness import KeyedRandom
 from ..guidance.method import METHODS, Guidance, Step
 from ..networks.backbone import Backbone
+from ..networks.compiled import compiled
+from ..networks.precision import check_precision, in_precision, products
 from .driver import Driver
 from .dry_run import check_method, draws_by_step
 from .ledger import Ledger
@@ -63,6 +65,8 @@ def sample(
     indices: Sequence[int] | None = None,
     ledger: Ledger | None = None,
     state_dtype: torch.dtype = torch.float64,
+    precision: str | None = None,
+    compile: bool = False,
 ) -> Tensor:
     """Sample latents x0.
 
@@ -77,7 +81,10 @@ def sample(
         seed: of every draw after the initial noise.
         indices: the samples' places in the whole set, which key those draws; 0..N-1 by default.
         ledger: where the cost is counted.
-        state_dtype: precision of the latents between steps and of the guidance. The networks run in their own.
+        state_dtype: precision of the latents between steps and of the guidance.
+        precision: of the networks, "fp32", "tf32" or "bf16" (:data:`guidance_bench.networks.precision.PRECISIONS`); a
+            network of another precision is converted for this call. None: as they are, float32 products in full.
+        compile: run the networks through torch.compile; results stay within rounding. The first call compiles.
 
     Returns:
         Latents at t = 0, (N, C, H, W), in the precision of ``noise``.
@@ -88,6 +95,11 @@ def sample(
     method = METHODS.create(method) if isinstance(method, str) else method
     solver = SOLVERS.create(solver) if isinstance(solver, str) else solver
     _check(backbone, method, solver, labels, noise, weak)
+    if precision is not None:
+        check_precision(precision)
+        backbone, weak = in_precision(backbone, precision), weak and in_precision(weak, precision)
+    if compile:
+        backbone, weak = compiled(backbone), weak and compiled(weak)
     device = backbone.device
     random = KeyedRandom(seed, range(len(labels)) if indices is None else indices)
     driver = Driver(backbone, labels.to(device), weak, ledger if ledger is not None else Ledger())
@@ -97,7 +109,8 @@ def sample(
         chosen = random.at(index).normal("sde", noise.shape[1:]) if sde_noise is None else sde_noise[index]
         return chosen.to(x)
 
-    return solver.solve(GuidedField(driver, method, random, solver), x, draw).to(noise.dtype)
+    with products(precision):
+        return solver.solve(GuidedField(driver, method, random, solver), x, draw).to(noise.dtype)
 
 
 def _check(

@@ -39,6 +39,9 @@ guidance-bench run benchmark=NAME [method=NAME|FILE.py] [NAME=VALUE ...] [-m]
   method.scale=1.7     a parameter of the method; also benchmark. and solver.
   solver=heun          another solver than the benchmark's
   seed=0               one seed instead of the benchmark's own
+  precision=bf16       of the networks: fp32, tf32 (official programs on a GPU)
+                       or bf16; part of a run's name
+  compile=true         through torch.compile: sooner, the same to rounding
   batch=64             samples in one forward pass (default: a whole block)
   output=outputs       the folder of runs; the same call again continues it
   device=auto
@@ -115,7 +118,16 @@ def run_configured(config: DictConfig) -> None:
     solver = build("solver", config.solver) or benchmark.default_solver()
     workspace = Workspace(config.output)
     device = begin(pick_device(config.device))
-    runner = Runner(benchmark, solver, workspace, device, _batch(config.batch), unquote(config.command))
+    runner = Runner(
+        benchmark,
+        solver,
+        workspace,
+        device,
+        batch=_batch(config.batch),
+        command=unquote(config.command),
+        precision=config.precision or "",
+        compile=config.compile,
+    )
     seeds = benchmark.seeds if config.seed is None else (config.seed,)
     for seed in seeds:
         _check_seed(seed)
