@@ -18,9 +18,10 @@ import torch
 from torch import Tensor
 
 from ..core.errors import UserError
+from ..storage.checkpoint_files.containers import state_dict
+from ..storage.checkpoint_files.reading import read_checkpoint
 from ..storage.files import sha256_of
 from ..storage.hub import fetch
-from ..storage.tensors import read_checkpoint, state_dict
 
 TORCH_FIDELITY_URL = (
     "https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/weights-inception-2015-12-05-6726825d.pth"

@@ -13,8 +13,9 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from ..core.errors import UserError
+from ..storage.checkpoint_files.containers import state_dict
+from ..storage.checkpoint_files.reading import read_checkpoint
 from ..storage.files import atomic
-from ..storage.tensors import read_checkpoint, state_dict
 from .backbone import BACKBONES, Backbone, BackboneConfig, config_of
 from .official_layouts import UNUSED, check_given, check_telling, configuration, layout_of, recognise
 
@@ -34,23 +35,26 @@ def load_backbone(
 
     Args:
         source: path to .pt, .pth or .safetensors, the name of a known checkpoint, "hub-org/repo:file", a URL, or a
-            mapping of names to tensors; bare or under "ema" or "model", with or without the prefixes of
-            DistributedDataParallel and torch.compile.
+            mapping of names to tensors; bare or as training programs nest it (see
+            :mod:`guidance_bench.storage.checkpoint_files.containers`), with or without the prefixes of wrappers.
         layout: "sit", "sit_ig" (also REPA's), "lightningdit", "lightningdit_ig", "guidance_bench", or "auto" to be told
             by the tensors.
         device: where the parameters go.
         dtype: what the parameters become; velocities have it too.
-        weights: "ema" or "model"; None takes "ema" where there is one.
+        weights: "ema" (averaged) or "model" (as trained); None takes averaged ones where there are any, and says so
+            where it had a choice.
         config: what the tensors do not tell, by the names of the backbone's configuration (``num_heads``, ``tap``).
 
     Raises:
-        UserError: no such file, not a checkpoint, a pickle that wants to run code, tensors that are missing, unexpected
-            or of another shape, or a configuration that is unknown, absent or contradicts the tensors.
+        UserError: no such file, not a checkpoint, a pickle that wants to run code, tensors that are missing,
+            unexpected, of another shape, no floating-point numbers or not finite, or a configuration that is unknown,
+            absent or contradicts the tensors.
     """
     if isinstance(source, str) and not os.path.exists(os.path.expanduser(source)):
         source, layout, config = _fetch(source, layout, config)
     where, content, metadata = _read(source)
-    tensors = state_dict(content, weights, where)
+    ours = NATIVE in metadata and weights is None  # its names are the network's own
+    tensors = dict(content) if ours else state_dict(content, weights, where)
     if layout == NATIVE or NATIVE in metadata:
         spec, data_time = _native(metadata, layout, config, where)
     else:
@@ -132,6 +136,7 @@ def _fill(
     wanted = backbone.state_dict()
     tensors = {name: tensor for name, tensor in tensors.items() if name in wanted or not name.startswith(UNUSED)}
     _check(tensors, wanted, where)
+    _check_numbers(tensors, wanted, where)
     if any(buffer.is_meta and name not in wanted for name, buffer in backbone.named_buffers()):
         backbone = spec.build().to(device, dtype)  # what no state dict holds has to be computed
     copies = {
@@ -158,3 +163,20 @@ def _check(tensors: Mapping[str, Tensor], wanted: Mapping[str, Tensor], where: s
     ]
     if problems:
         raise UserError(f"{where}: tensors do not fit the network; {'; '.join(problems)}")
+
+
+def _check_numbers(tensors: Mapping[str, Tensor], wanted: Mapping[str, Tensor], where: str) -> None:
+    """Raise :class:`UserError` for weights that are whole numbers (quantised ones) or not finite."""
+    for name, tensor in tensors.items():
+        if not wanted[name].is_floating_point() or tensor.is_meta or not tensor.numel():
+            continue
+        if not tensor.is_floating_point():
+            raise UserError(
+                f"{where}: {name} holds {str(tensor.dtype).removeprefix('torch.')}, not floating-point weights; "
+                "quantised checkpoints are not read, give the original"
+            )
+        ends = torch.stack(torch.aminmax(tensor if tensor.element_size() > 1 else tensor.float()))
+        if not ends.isfinite().all():  # which NaN makes NaN
+            raise UserError(
+                f"{where}: {name} holds a weight that is not finite: the training that made it has diverged"
+            )

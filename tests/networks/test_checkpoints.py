@@ -292,7 +292,7 @@ def test_a_hostile_pickle_is_refused_and_does_not_run(tmp_path, how):
 
 def test_whole_modules_are_refused(tmp_path):
     torch.save(torch.nn.Linear(2, 2), tmp_path / "module.pt")
-    refused("is refused: its pickle asks for torch.nn.modules.linear.Linear", tmp_path / "module.pt")
+    refused("holds a whole object of torch.nn.modules.linear.Linear, not a state dict", tmp_path / "module.pt")
 
 
 @pytest.mark.parametrize("suffix", ["pt", "safetensors"])

@@ -10,7 +10,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from ...core.errors import UserError
-from ...storage.tensors import read_checkpoint
+from ...storage.checkpoint_files.reading import read_checkpoint
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:

@@ -1,0 +1,283 @@
+"""Training programs' containers around one small network: what is found, what is said, and that nothing is run."""
+
+from __future__ import annotations
+
+import argparse
+import collections
+import enum
+import io
+import random
+import tarfile
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from omegaconf import OmegaConf
+from safetensors.torch import save_file
+
+import guidance_bench as gb
+
+SMALL = {"hidden_size": 16, "depth": 1, "num_heads": 2, "input_size": 4, "in_channels": 2, "num_classes": 3}
+TOLD = {"layout": "sit", "num_heads": 2}
+
+
+def weights(seed: int = 0) -> dict[str, torch.Tensor]:
+    torch.manual_seed(seed)
+    network = gb.BACKBONES.create("sit", **SMALL).build()
+    return {name: torch.randn(tensor.shape) for name, tensor in network.state_dict().items()}
+
+
+GOOD, RAW = weights(0), weights(1)
+
+
+def check(source, expected=GOOD, **arguments) -> None:
+    state = gb.load_backbone(source, **TOLD, **arguments).state_dict()
+    assert state.keys() == expected.keys() and all(torch.equal(state[k], expected[k]) for k in expected)
+
+
+def refused(message: str, source, **arguments) -> None:
+    with pytest.raises(gb.UserError, match=message) as caught:
+        gb.load_backbone(source, **TOLD, **arguments)
+    assert "\n" not in str(caught.value)
+
+
+def prefixed(prefix: str, tensors=GOOD) -> dict[str, torch.Tensor]:
+    return {prefix + name: tensor for name, tensor in tensors.items()}
+
+
+ENTRIES = (
+    "state_dict", "model_state_dict", "ema_state_dict", "state_dict_ema", "module", "EMA", "ema_params", "model_ema",
+    "net", "ema", "model",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("entry", ENTRIES)
+def test_an_entry_of_any_program(entry):
+    check({entry: GOOD, "epoch": 3, "optimizer": {"state": {0: torch.zeros(2)}}})
+
+
+@pytest.mark.parametrize("inner", ["state_dict", "shadow", "module", "model", "ema_model"])
+def test_an_average_that_is_wrapped_itself(inner, capsys):
+    check({"ema": {"decay": 0.999, "num_updates": 5, inner: GOOD}, "model": RAW})
+    assert f"the averaged weights under 'ema.{inner}' are taken" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "prefix",
+    ["model.", "net.", "_fsdp_wrapped_module.", "module.", "model._fsdp_wrapped_module.module._orig_mod.", "ema."],
+)
+@pytest.mark.parametrize("entry", [None, "state_dict", "ema"])
+def test_prefixes(prefix, entry):
+    check({entry: prefixed(prefix)} if entry else prefixed(prefix))
+
+
+def test_blocks_wrapped_one_by_one():
+    inside = {
+        name.replace("blocks.0.", "blocks.0._fsdp_wrapped_module._checkpoint_wrapped_module."): tensor
+        for name, tensor in GOOD.items()
+    }
+    check({"model": inside})
+
+
+@pytest.mark.parametrize("average", ["ema", "EMA", "ema_params", "model_ema", "ema_state_dict"])
+@pytest.mark.parametrize("raw", ["model", "state_dict", "module"])
+def test_which_weights_were_taken_is_said(average, raw, capsys):
+    content = {raw: RAW, average: GOOD}
+    check(content)
+    told = capsys.readouterr().err
+    assert f"'{average}' are taken; weights='model' takes those under '{raw}'" in told and told.count("\n") == 1
+    check(content, RAW, weights="model")
+    check(content, weights="ema")
+    assert not capsys.readouterr().err
+
+
+def test_both_sets_in_one_state_dict(capsys):
+    """As LightningModule, and averages that keep the trained network inside, write them."""
+    check({"state_dict": prefixed("model.", RAW) | prefixed("ema.")})
+    assert "'state_dict.ema' are taken; weights='model' takes those under 'state_dict.model'" in capsys.readouterr().err
+    average = (
+        prefixed("online_model.", RAW) | prefixed("ema_model.") | {"initted": torch.ones(1), "step": torch.ones(1)}
+    )
+    check({"ema": average})
+    check({"ema": average}, RAW, weights="model")
+    check({"ema": average, "model": weights(2)}, weights(2), weights="model")
+    check(prefixed("module.") | {"n_averaged": torch.tensor(7)})
+
+
+@pytest.mark.parametrize("empty", [{}, None])
+def test_an_empty_average_beside_a_full_model(empty, capsys):
+    check({"ema": empty, "model": GOOD})
+    assert "the weights under 'model' are taken; its 'ema' is empty" in capsys.readouterr().err
+    refused(
+        r"holds no 'ema' weights \(it has: 'model'\); its 'ema' is empty", {"ema": empty, "model": GOOD}, weights="ema"
+    )
+
+
+def test_one_set_of_weights_needs_no_word(capsys):
+    check({"model": GOOD})
+    check(GOOD)
+    assert not capsys.readouterr().err
+
+
+def test_an_average_without_names():
+    content = {"ema": {"decay": 0.99, "shadow_params": list(GOOD.values())}, "model": GOOD}
+    refused("'ema.shadow_params' keeps tensors without names, .* weights='model' takes", content)
+    check(content, weights="model")
+
+
+def test_names_of_our_own_networks_are_left_alone(tmp_path, monkeypatch):
+    """A network whose parts are called as other programs' wrappings."""
+    monkeypatch.setattr(gb.BACKBONES, "_entries", dict(gb.BACKBONES._entries))
+
+    class Inner(gb.Backbone):
+        num_classes, shape, depth = 2, (1, 2, 2), 1
+
+        def __init__(self, config):
+            super().__init__()
+            self.config = config
+            self.model = torch.nn.Linear(1, 1)
+
+        def predict(self, x, t, y, taps, edits):
+            return gb.Prediction(x)
+
+    @gb.register_backbone("inner")
+    class InnerConfig(gb.BackboneConfig):
+        def build(self):
+            return Inner(self)
+
+    gb.save_backbone(InnerConfig().build(), tmp_path / "inner.safetensors")
+    assert "model.weight" in gb.load_backbone(tmp_path / "inner.safetensors").state_dict()
+
+
+# -- files
+
+
+class Level(enum.Enum):
+    HIGH = "high"
+
+
+def _beside() -> dict[str, object]:
+    """What training programs keep beside the tensors."""
+    return {
+        "config": OmegaConf.create({"model": {"name": "SiT-B/2", "scales": [1, 2]}}),
+        "folder": Path("/data/imagenet"),
+        "numpy": np.random.get_state(),
+        "generator": np.random.default_rng(0),
+        "python": random.getstate(),
+        "counts": collections.defaultdict(list, {"a": [1], "b": [2]}),
+        "level": Level.HIGH,
+        "args": argparse.Namespace(lr=np.float64(1e-4), steps=np.int64(5), array=np.arange(3)),
+        "rng": torch.get_rng_state(),
+        "optimizer": torch.optim.AdamW([torch.nn.Parameter(torch.zeros(2))]).state_dict(),
+        "dtype": torch.float32,
+        "device": torch.device("cpu"),
+        "queue": collections.deque([1, 2]),
+        "names": {"a", "b"},
+    }
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+@pytest.mark.parametrize("thing", [*_beside(), None])
+def test_what_else_a_training_checkpoint_holds_is_not_built(tmp_path, zipped, thing):
+    beside = _beside() if thing is None else {thing: _beside()[thing]}
+    content = {**beside, "model": GOOD}
+    torch.save(content, tmp_path / "last.pt", _use_new_zipfile_serialization=zipped)
+    check(tmp_path / "last.pt")
+
+
+def test_weights_in_a_defaultdict_and_in_parameters(tmp_path):
+    kept = collections.defaultdict(dict, {"ema": {k: torch.nn.Parameter(v) for k, v in GOOD.items()}})
+    torch.save(kept, tmp_path / "last.pt")
+    check(tmp_path / "last.pt")
+
+
+def test_views_and_shared_storages_are_read_as_they_were(tmp_path):
+    whole = torch.arange(24.0).view(4, 6)
+    torch.save({"model": {"a": whole[1:3, ::2].T, "b": whole, "c": whole.to(torch.bfloat16)}}, tmp_path / "views.pt")
+    from guidance_bench.storage.checkpoint_files.reading import read_checkpoint
+
+    read = read_checkpoint(tmp_path / "views.pt")[0]["model"]
+    assert torch.equal(read["a"], whole[1:3, ::2].T) and torch.equal(read["c"], whole.to(torch.bfloat16))
+    assert read["a"].untyped_storage().data_ptr() == read["b"].untyped_storage().data_ptr()
+
+
+def test_the_content_tells_the_format_not_the_ending(tmp_path):
+    save_file(GOOD, tmp_path / "weights.pt")
+    torch.save({"ema": GOOD}, tmp_path / "weights.safetensors")
+    torch.save({"ema": GOOD}, tmp_path / "weights.bin")
+    for name in ("weights.pt", "weights.safetensors", "weights.bin"):
+        check(tmp_path / name)
+
+
+def test_files_that_are_something_else(tmp_path):
+    path = tmp_path / "model.pt"
+    path.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 9\n")
+    refused("is a pointer of Git LFS, not the file: run git lfs pull", path)
+    torch.jit.save(torch.jit.script(torch.nn.Linear(1, 1)), path)
+    refused(r"is a TorchScript program: save the module's state_dict\(\) instead", path)
+    with tarfile.open(path, "w") as archive:
+        archive.addfile(tarfile.TarInfo("pickle"), io.BytesIO())
+    refused("another tar file", path)
+    torch.save({"model": torch.nn.Linear(1, 1)}, path)
+    refused("'model' is a whole object of torch.nn.modules.linear.Linear: save its", path)
+    refused("'epoch' is no tensor; weights are looked for under ema, EMA", {"epoch": 3})
+
+
+RAN = []
+
+
+class HostileBuild:
+    """Runs code of its own while it is rebuilt."""
+
+    def __getstate__(self):
+        return {"x": 1}
+
+    def __setstate__(self, state):
+        RAN.append(state)
+
+
+class HostileEval:
+    def __reduce__(self):
+        return eval, ("__import__('os').getpid()",)
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_nothing_of_a_file_is_run(tmp_path, zipped):
+    path = tmp_path / "hostile.pt"
+    torch.save({"ema": GOOD, "build": HostileBuild()}, path, _use_new_zipfile_serialization=zipped)
+    RAN.clear()
+    check(path)
+    assert not RAN
+    torch.load(path, weights_only=False)
+    assert RAN  # it would have
+    torch.save({"ema": GOOD, "eval": HostileEval()}, path, _use_new_zipfile_serialization=zipped)
+    refused("refused: its pickle asks for builtins.eval, which could run code", path)
+
+
+def test_no_module_is_imported_for_a_file(tmp_path, monkeypatch):
+    (tmp_path / "trap_module.py").write_text("raise SystemExit('imported')")
+    monkeypatch.syspath_prepend(tmp_path)
+    stream = b"\x80\x02}q\x00(X\x05\x00\x00\x00modelq\x01ctrap_module\nTrap\nq\x02)\x81q\x03u."
+    buffer, path = io.BytesIO(), tmp_path / "trap.pt"
+    torch.save({}, buffer)
+    with zipfile.ZipFile(buffer) as old, zipfile.ZipFile(path, "w") as new:
+        for name in old.namelist():
+            new.writestr(name, stream if name.endswith("data.pkl") else old.read(name))
+    refused("'model' is a whole object of trap_module.Trap", path)
+
+
+# -- numbers
+
+
+def test_weights_that_are_no_numbers():
+    name = "blocks.0.attn.qkv.weight"
+    refused(rf"{name} holds int8, not floating-point weights; quantised", GOOD | {name: GOOD[name].to(torch.int8)})
+    for bad in (float("nan"), float("inf"), -float("inf")):
+        broken = GOOD[name].clone()
+        broken[3, 2] = bad
+        refused(rf"{name} holds a weight that is not finite: the training .* diverged", GOOD | {name: broken})
+        refused("not finite", GOOD | {name: broken.half()})
+    half = {k: v.bfloat16() for k, v in GOOD.items()}
+    check(half, {k: v.float() for k, v in half.items()})
