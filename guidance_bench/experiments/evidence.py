@@ -79,6 +79,7 @@ def read_once(evaluator: Evaluator, store: SampleStore) -> Evidence:
             if name not in arrays:
                 arrays[name] = allocate((len(store), rows.shape[1]))
             arrays[name][shard.start : shard.stop] = rows
+    store.remember(digest.hexdigest())
     arrays["labels"] = np.concatenate(labels)
     features = FeatureSet(arrays, space=evaluator.name, title="the samples")
     return Evidence(features, digest.hexdigest(), total_cost(costs), int(min(cost["batch"] for _, cost in costs)))

@@ -20,6 +20,7 @@ from safetensors.numpy import save_file
 from ..core.console import warn
 from ..core.errors import UserError
 from .files import atomic
+from .verified import State, Verified, state_of
 
 Block = tuple[int, int]
 PATTERN = "*.safetensors"
@@ -59,6 +60,8 @@ class SampleStore:
         self.count = count
         self.block = block
         self.blocks: list[Block] = [(start, min(start + block, count)) for start in range(0, count, block)]
+        self._verified = Verified(folder)
+        self._seen: tuple[int, dict[str, State | None]] = (0, {})  # when the last reading began, and what it met
 
     @classmethod
     def open(cls, folder: str | Path) -> SampleStore:
@@ -84,6 +87,8 @@ class SampleStore:
 
     def missing(self, blocks: Iterable[Block] | None = None) -> list[Block]:
         """Those of the blocks (None: all) that have no sound shard; a damaged one is named on the error stream."""
+        if self.known_digest() is not None:
+            return []
         absent = [block for block in (self.blocks if blocks is None else blocks) if self.read(*block) is None]
         for block in absent:
             if self.path(*block).exists():
@@ -137,18 +142,43 @@ class SampleStore:
 
     def __iter__(self) -> Iterator[Shard]:
         """Every shard in the order of its indices, one at a time; :class:`UserError` for one that is missing."""
+        self._seen = (Verified.now(), {})
         for start, stop in self.blocks:
+            path = self.path(start, stop)
+            self._seen[1][path.name] = state_of(path)
             shard = self.read(start, stop)
             if shard is None:
-                raise UserError(f"{str(self.path(start, stop))!r} is missing or damaged: run the same command again")
+                raise UserError(f"{str(path)!r} is missing or damaged: run the same command again")
             yield shard
 
-    def digest(self) -> str:
-        """:class:`Digest` of the whole set; :class:`UserError` for a shard that is missing or damaged."""
+    def digest(self, full: bool = False) -> str:
+        """:class:`Digest` of the whole set.
+
+        Args:
+            full: read every pixel; otherwise a set that was read before, and whose files have not changed since by
+                size, time or inode, is not read again.
+
+        Raises:
+            UserError: a shard is missing or damaged.
+        """
+        known = None if full else self.known_digest()
+        if known is not None:
+            return known
         total = Digest()
         for shard in self:
             total.update(shard)
+        self.remember(total.hexdigest())
         return total.hexdigest()
+
+    def known_digest(self) -> str | None:
+        """The digest as it is remembered of just the files that are there now, else None."""
+        return self._verified.digest({self.path(*block).name: state_of(self.path(*block)) for block in self.blocks})
+
+    def remember(self, digest: str) -> None:
+        """Note the digest of the whole set after an iteration over all of it."""
+        began, states = self._seen
+        if len(states) == len(self.blocks):
+            self._verified.remember(digest, states, began)
 
 
 class Digest:

@@ -42,12 +42,15 @@ def outcome(folder: Path) -> dict:
 
 
 def test_the_folder_holds_what_is_tested_below(whole):
-    kinds = {Path(name).name if "samples" not in name else "shard" for name in files_of(whole)}
-    assert kinds == {"record.json", "shard", "model.safetensors", "training.json"} and len(files_of(whole)) == 9
+    kinds = {Path(name).name if "samples" not in name or "verified" in name else "shard" for name in files_of(whole)}
+    assert kinds == {"record.json", "shard", "verified.json", "model.safetensors", "training.json"}
+    assert len(files_of(whole)) == 10
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
-@pytest.mark.parametrize("kind", ["record.json", "model.safetensors", "training.json", "first shard", "last shard"])
+@pytest.mark.parametrize(
+    "kind", ["record.json", "model.safetensors", "training.json", "verified.json", "first shard", "last shard"]
+)
 def test_damage_of_a_finished_run_is_repaired_or_refused(whole, tmp_path, capsys, kind, damage):
     folder = tmp_path / "out"
     shutil.copytree(whole, folder)
@@ -57,7 +60,7 @@ def test_damage_of_a_finished_run_is_repaired_or_refused(whole, tmp_path, capsys
         pick(folder, "first shard").unlink()
     status, told = main(tiny(folder)), capsys.readouterr().err
     if status == 0:
-        assert "shard" in kind or damage == "deleted"
+        assert "shard" in kind or kind == "verified.json" or damage == "deleted"
         assert outcome(folder) == outcome(whole) and path.exists()
     else:
         assert status == 2 and str(path) in told and "delete" in told

@@ -91,6 +91,88 @@ def test_leftovers_of_killed_processes_are_swept(tmp_path):
     assert not leftover.exists() and store.missing() == []
 
 
+# -- a look at what was read before
+
+
+def aged(store, seconds=60):
+    """The store as if its shards had been written a while ago."""
+    for block in store.blocks:
+        before = store.path(*block).stat()
+        os.utime(store.path(*block), ns=(before.st_atime_ns, before.st_mtime_ns - seconds * 10**9))
+    return store
+
+
+def read_count(monkeypatch):
+    count = []
+    read = SampleStore._read
+    monkeypatch.setattr(SampleStore, "_read", lambda self, *a: count.append(a) or read(self, *a))
+    return count
+
+
+def test_a_second_look_reads_no_pixel(tmp_path, monkeypatch):
+    store = aged(fill(tmp_path))
+    count = read_count(monkeypatch)
+    first = store.digest()
+    assert len(count) == 3
+    again = SampleStore.open(tmp_path)
+    assert again.digest() == first and again.missing() == [] and len(count) == 3
+    assert again.digest(full=True) == first and len(count) == 6
+
+
+def test_a_set_that_has_just_been_written_is_read_once_more(tmp_path, monkeypatch):
+    """A file's time has ticks: a change within the same one would be unseen."""
+    store = fill(tmp_path)
+    count = read_count(monkeypatch)
+    assert store.digest() == store.digest() and len(count) == 6
+
+
+@pytest.mark.parametrize("change", ["content", "size", "time", "inode", "gone", "note", "note of other files"])
+def test_any_doubt_reads_all(tmp_path, monkeypatch, change):
+    store = aged(fill(tmp_path))
+    first, path, note = store.digest(), store.path(10, 20), store.folder / "verified.json"
+    if change == "content":
+        flip(path, -5)
+    elif change == "size":
+        truncate(path)
+    elif change == "time":
+        os.utime(path)
+    elif change == "inode":
+        before = path.stat()
+        path.rename(tmp_path / "old")
+        path.write_bytes((tmp_path / "old").read_bytes())
+        os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    elif change == "gone":
+        path.unlink()
+    elif change == "note":
+        flip(note, 30)
+    else:
+        text = note.read_text().replace("00000010-00000020", "00000010-00000021")
+        note.write_text(text)
+    count = read_count(monkeypatch)
+    if change in ("content", "size", "gone"):
+        assert store.missing() == [(10, 20)] and len(count) == 3
+        with pytest.raises(gb.UserError, match="is missing or damaged"):
+            store.digest()
+    else:
+        assert store.digest() == first and len(count) == 3
+        aged(store)
+        assert store.digest() == first
+
+
+def test_a_folder_that_cannot_be_written_is_looked_at_all_the_same(readable_by_all):
+    store = aged(fill(readable_by_all))
+    for folder in (readable_by_all, store.folder):
+        folder.chmod(0o555)
+
+    def work():
+        as_nobody()
+        assert store.digest() == store.digest()
+
+    assert in_child(work) == "" and not (store.folder / "verified.json").exists()
+    for folder in (readable_by_all, store.folder):
+        folder.chmod(0o755)
+
+
 # -- the door: any layout in, C-contiguous on disk
 
 
