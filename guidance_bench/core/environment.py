@@ -6,7 +6,6 @@ import importlib
 import os
 import platform
 import resource
-import shlex
 import subprocess
 import sys
 from importlib import metadata
@@ -17,8 +16,6 @@ import torch
 
 from .errors import UserError
 
-#: The command as the user gave it; kept at import, before Hydra's own arguments take its place.
-COMMAND = shlex.join(["guidance-bench", *sys.argv[1:]])
 PACKAGES = ("torch", "torchvision", "timm", "accelerate", "numpy", "scipy", "pandas", "torchdiffeq", "torch-fidelity")
 
 

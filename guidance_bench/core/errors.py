@@ -17,3 +17,16 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return ``"; did you mean 'x'?"`` for the closest known name, else an empty string."""
     close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
     return f"; did you mean {close[0]!r}?" if close else ""
+
+
+def unknown(kind: str, name: str, known: Iterable[str]) -> UserError:
+    """The mistake of naming what is not registered: says what is, and which of it is closest."""
+    names = sorted(known)
+    return UserError(f"unknown {kind} {name!r} (known: {', '.join(names)}){did_you_mean(name, names)}")
+
+
+def no_parameter(owner: str, name: str, known: Iterable[str]) -> UserError:
+    """The mistake of setting a parameter that ``owner`` does not have."""
+    names = list(known)
+    has = ", ".join(names) or "none"
+    return UserError(f"{owner} has no parameter {name!r} (it has: {has}){did_you_mean(name, names)}")

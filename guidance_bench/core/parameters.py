@@ -15,7 +15,7 @@ from typing import Any
 
 from typing_extensions import dataclass_transform
 
-from .errors import UserError, did_you_mean
+from .errors import UserError, no_parameter
 
 
 def param(
@@ -94,8 +94,7 @@ def check_names(owner: str, cls: type, given: Mapping[str, Any]) -> None:
     known = [f.name for f in fields_of(cls)]
     for name in given:
         if name not in known:
-            has = ", ".join(known) or "none"
-            raise UserError(f"{owner} has no parameter {name!r} (it has: {has}){did_you_mean(name, known)}")
+            raise no_parameter(owner, name, known)
 
 
 def check_value(owner: str, field: Parameter, value: Any) -> Any:

@@ -20,7 +20,7 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from .errors import UserError, did_you_mean
+from .errors import UserError, unknown
 from .parameters import Configurable, Parameter, check_names, fields_of
 
 T = TypeVar("T", bound=Configurable)
@@ -87,8 +87,7 @@ class Registry(Generic[T]):
             return self._entries[name]
         if name in self._broken:
             raise UserError(f"{self.kind} {name!r} is broken: {self._broken[name]}")
-        known = ", ".join(sorted(self._entries))
-        raise UserError(f"unknown {self.kind} {name!r} (known: {known}){did_you_mean(name, self._entries)}")
+        raise unknown(self.kind, name, self._entries)
 
     def parameters(self, name: str) -> list[Parameter]:
         """The parameters of an entry, in the order of declaration."""

@@ -37,8 +37,11 @@ class RunConfig:
     benchmark: Any = None
     method: Any = None
     solver: Any = None
-    #: one seed instead of the benchmark's own
+    #: one seed, or several, instead of the benchmark's own
     seed: int | None = None
+    seeds: list[int] | None = None
+    #: whether the line-up runs beside the method; None: where the method comes with a grid
+    lineup: bool | None = None
     #: samples in one forward pass; None: a whole block of the protocol. Changes rounding only.
     batch: int | None = None
     #: of the networks; None: the benchmark's own
@@ -47,10 +50,10 @@ class RunConfig:
     compile: bool = False
     output: str = "outputs"
     device: str = "auto"
-    #: users' files as "group:path", and the command as typed, percent-encoded (OmegaConf would read "${" in them): a
-    #: cluster's job starts from nothing else
+    #: users' files as "group:path", and the method's grid as JSON, percent-encoded (OmegaConf would read "${" in
+    #: them): a cluster's job starts from nothing else
     plugins: list[str] = field(default_factory=list)
-    command: str = ""
+    grid: str = ""
     hydra: Any = field(
         default_factory=lambda: {
             "run": {"dir": "."},
@@ -62,13 +65,13 @@ class RunConfig:
 
 
 #: Fields of the run configuration that are not the user's to set.
-HIDDEN = ("defaults", "plugins", "command", "hydra")
+HIDDEN = ("defaults", "plugins", "grid", "hydra")
 
 
-def register_configs(plugins: Sequence[str] = (), command: str = "") -> None:
+def register_configs(plugins: Sequence[str] = (), grid: str = "") -> None:
     """Put every registered class and the run configuration into Hydra's store, which travels with each job."""
     store = ConfigStore.instance()
-    store.store(name="run", node=RunConfig(plugins=list(plugins), command=command))
+    store.store(name="run", node=RunConfig(plugins=list(plugins), grid=grid))
     for group, registry in GROUPS.items():
         for name in registry.names():
             store.store(group=group, name=name, node=schema(name, registry.parameters(name)))

@@ -10,8 +10,7 @@ from typing import Any
 
 import torch
 
-from ..core.console import say
-from ..core.environment import COMMAND, describe, peak_memory
+from ..core.environment import describe, peak_memory
 from ..core.errors import UserError
 from ..core.identity import short_hash
 from ..core.processes import after_first, agree, is_first
@@ -28,7 +27,9 @@ from ..storage.sample_store import SampleStore
 from ..training.loop import untrained
 from .benchmark import Benchmark, Evaluator, Networks, Setting
 from .evidence import keep_features, read_once
+from .job_report import Report
 from .records import SCHEMA, metric_values, write_record
+from .repeat import command_of
 from .specification import RunSpec
 from .workspace import Workspace
 
@@ -43,7 +44,6 @@ class Runner:
         workspace: where everything lies.
         device: where the networks run.
         batch: largest number of samples in one forward pass; None: a whole block.
-        command: that the record shows.
         precision: of the networks, "fp32", "tf32" or "bf16"; "": the benchmark's own.
         compile: run the networks through torch.compile.
     """
@@ -53,7 +53,6 @@ class Runner:
     workspace: Workspace
     device: torch.device
     batch: int | None = None
-    command: str = COMMAND
     precision: str = ""
     compile: bool = False
     _networks: dict[int, Networks] = field(default_factory=dict)
@@ -132,18 +131,14 @@ class Runner:
             UserError: as :meth:`run`; a method that the networks cannot serve, before anything is trained.
         """
         self._rehearse([setting.create() for setting in settings], seeds[0])
-        records = []
-        column = self.benchmark.column(self.benchmark.primary)
-        heading = METRICS.entry(self.benchmark.primary).cls.title  # type: ignore[attr-defined]
         jobs = [(seed, setting) for seed in seeds for setting in settings]
-        for number, (seed, setting) in enumerate(jobs, 1):
-            started = time.perf_counter()
-            record = self.run(setting, seed)
-            records.append(record)
-            took = time.perf_counter() - started
-            value = record["metrics"][column]["mean"]
-            line = f"[{number:{len(str(len(jobs)))}}/{len(jobs)}] {title(setting)}, seed {seed}"
-            say(f"{line:<54} {heading} {value:8.3f} {took:6.1f} s")
+        report = Report(self.benchmark, [self.specify(setting, seed) for seed, setting in jobs], self.workspace)
+        records = []
+        with report:
+            for seed, setting in jobs:
+                record = self.run(setting, seed)
+                report.done(f"{title(setting)}, seed {seed}", record)
+                records.append(record)
         return records
 
     def _rehearse(self, methods: Sequence[Guidance], seed: int) -> None:
@@ -220,6 +215,9 @@ class Runner:
         values: dict[str, float] = {}
         for name in self.benchmark.metrics:
             values |= METRICS.create(name).compute(evaluator.reference, seen.features)
+        method = METHODS.create(spec.method["name"], **spec.method["parameters"])
+        other = {"precision": self.precision if self.precision != self.benchmark.precision else None}
+        command = command_of(self.benchmark, method, self.solver, spec.seed, batch=self.batch, **other)
         record = {
             "schema": SCHEMA,
             "run_id": spec.run_id,
@@ -231,7 +229,7 @@ class Runner:
             "cost": {**seen.cost, "peak_memory": peak_memory(self.device)},
             "samples": {"count": spec.samples, "block": spec.block, "batch": seen.batch, "digest": seen.digest},
             "environment": {**describe(self.device), **({"compile": True} if self.compile else {})},
-            "command": self.command,
+            "command": command,
             "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         }
         return write_record(self.workspace.record_path(spec.run_id), record)

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from filelock import BaseFileLock, FileLock, Timeout
 
-from ..core.console import say
+from ..core.console import say, warn
 from ..core.errors import UserError
+from ..core.identity import canonical
 from .records import read_record
+from .specification import protocol_of
 
 
 class Workspace:
@@ -65,6 +67,22 @@ class Workspace:
         except UserError as error:
             hint = "" if "delete" in str(error) else "; delete it to compute it again from the samples"
             raise UserError(f"{error}{hint}") from error
+
+    def beside(self, records: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+        """The records given, and every other of this folder that is of the same protocols; unsound ones are left."""
+        protocols = {canonical(protocol_of(record["spec"])) for record in records}
+        found = {record["run_id"]: record for record in records}
+        for path in sorted(self.folder.glob("*/record.json")):
+            if path.parent.name in found:
+                continue
+            try:
+                record = read_record(path)
+            except UserError as error:
+                warn(f"left out: {error}")
+                continue
+            if canonical(protocol_of(record["spec"])) in protocols:
+                found[record["run_id"]] = record
+        return list(found.values())
 
     @contextmanager
     def lock(self, name: str) -> Iterator[None]:

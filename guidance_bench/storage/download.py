@@ -9,8 +9,8 @@ from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 from filelock import FileLock
-from tqdm import tqdm
 
+from ..core.console import bar
 from ..core.errors import UserError
 
 _CHUNK = 1 << 20
@@ -68,11 +68,11 @@ def _receive(url: str, part: Path) -> bool:
         total = start + int(length) if length else None
         if not resumed:
             _validator(part).write_text(response.headers["ETag"] or response.headers["Last-Modified"] or "")
-        bar = tqdm(total=total, initial=start, unit="B", unit_scale=True, desc=part.stem, disable=None)
-        with bar, part.open("ab" if resumed else "wb") as file:
+        shown = bar((total or 0) >> 10, f"download {part.stem}", "KiB", start >> 10)
+        with shown as progress, part.open("ab" if resumed else "wb") as file:
             while chunk := response.read(_CHUNK):
                 file.write(chunk)
-                bar.update(len(chunk))
+                progress.update(len(chunk) / 1024)
     return total is None or _size(part) == total
 
 

@@ -1,0 +1,97 @@
+"""The words of ``run`` before anything heavy is imported: Hydra's flags apart, and mistakes that can be told at once."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from importlib.metadata import entry_points
+from typing import NoReturn
+
+from ...core.declared import declared
+from ...core.errors import UserError, did_you_mean, no_parameter, unknown
+
+#: Where each group's built-in entries stand, as their registries have it.
+PACKAGES = {
+    "benchmark": "guidance_bench.benchmarks",
+    "method": "guidance_bench.methods",
+    "solver": "guidance_bench.sampling.solvers",
+}
+#: What may stand before the first ``=`` or ``.`` of a word.
+OPTIONS = (
+    "benchmark",
+    "method",
+    "solver",
+    "seed",
+    "seeds",
+    "lineup",
+    "batch",
+    "precision",
+    "compile",
+    "output",
+    "device",
+)
+#: A method of a group of choices, Hydra's or a sweep is none of these.
+NAME = re.compile(r"[A-Za-z_][\w-]*")
+LISTED = re.compile(r"seeds=\s*(\d+(?:\s*,\s*\d+)*)\s*")
+
+
+def split_flags(words: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Hydra's flags with their values, and the overrides, each in the order given.
+
+    Raises:
+        UserError: a flag that Hydra does not know, or one without its value.
+    """
+    from hydra._internal.utils import get_args_parser
+
+    parser = get_args_parser()
+
+    def refuse(message: str) -> NoReturn:
+        known = ", ".join(name for action in parser._actions for name in action.option_strings)
+        raise UserError(f"run: {message} (flags: {known})")
+
+    parser.error = refuse  # type: ignore[method-assign]
+    parsed = parser.parse_intermixed_args(list(words))
+    modes = [name for name in ("run", "multirun", "cfg", "info", "shell_completion") if getattr(parsed, name)]
+    if len(modes) > 1:
+        raise UserError(f"run: --{modes[0]} and --{modes[1]} exclude each other")
+    overrides: list[str] = parsed.overrides
+    flags = list(words)
+    for override in overrides:
+        flags.remove(override)
+    return flags, overrides
+
+
+def as_list(override: str) -> str:
+    """``seeds=0,1,2`` as the list that it means; to Hydra it would be a sweep."""
+    listed = LISTED.fullmatch(override)
+    return f"seeds=[{listed[1]}]" if listed else override
+
+
+def check_at_once(overrides: Sequence[str]) -> None:
+    """Raise :class:`UserError` for an unknown option, name or parameter, where the project's own source tells.
+
+    What it lets pass is checked again, with the registries.
+    """
+    plain = [override.partition("=") for override in overrides if NAME.match(override) and "=" in override]
+    for key, _, _ in plain:
+        check_option(key.split(".")[0].split("@")[0], key)
+    chosen = {"benchmark": "digits", **{key: value for key, _, value in plain if key in PACKAGES}}
+    for group, name in chosen.items():
+        if not NAME.fullmatch(name) or name == "null" or entry_points(group=f"guidance_bench.{group}s"):
+            continue
+        known = declared(PACKAGES[group], group)
+        if not known:
+            continue
+        if name not in known:
+            raise unknown(group, name, known)
+        fields = known[name]
+        for key, _, _ in plain:
+            parameter = key.removeprefix(f"{group}.")
+            if fields is not None and parameter != key and parameter not in fields:
+                raise no_parameter(f"{group} {name!r}", parameter, fields)
+
+
+def check_option(name: str, key: str = "") -> None:
+    """Raise :class:`UserError` for an option that ``run`` does not have."""
+    if name not in OPTIONS and not key.startswith(("hydra.", "hydra/")):
+        raise UserError(f"unknown option {name!r} (known: {', '.join(OPTIONS)}){did_you_mean(name, OPTIONS)}")
