@@ -51,7 +51,7 @@ class Configurable:
     def parameters(self) -> dict[str, Any]:
         """The parameters as plain JSON values, in the order of declaration; quiet ones only where they are set."""
         shown = [f for f in fields_of(type(self)) if not f.quiet or getattr(self, f.name) != f.default]
-        return {f.name: _plain(getattr(self, f.name)) for f in shown}
+        return {f.name: plain(getattr(self, f.name)) for f in shown}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -161,11 +161,12 @@ def type_name(hint: Any) -> str:
     return " or ".join(names) if len(names) > 1 else (str(hint) if typing.get_origin(hint) else names[0])
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """A parameter's value as JSON has it: tuples as lists, dataclasses as objects."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {f.name: _plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+        return {f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
     if isinstance(value, (tuple, list)):
-        return [_plain(v) for v in value]
+        return [plain(v) for v in value]
     if isinstance(value, Mapping):
-        return {str(k): _plain(v) for k, v in value.items()}
+        return {str(k): plain(v) for k, v in value.items()}
     return value

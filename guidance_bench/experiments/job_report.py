@@ -65,7 +65,8 @@ class Report:
 
     def _line(self, title: str, value: float, took: str, left: str) -> str:
         total = len(self._found)
-        tail = f" {self._heading} {value:8.3f} {took:>7}" + (f"  {left}" if left else "")
+        number = f"{value:.3f}" if abs(value) < 1e4 else f"{value:.4g}"
+        tail = f" {self._heading} {number:>8} {took:>7}" + (f"  {left}" if left else "")
         head = f"[{self._number:{int(math.log10(total)) + 1}}/{total}] {title}"
         room = max(width() - len(tail), 12)
         return f"{head if len(head) <= room else head[: room - 1] + '…':<{min(room, 54)}}{tail}"

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ..core.parameters import plain
 from ..core.registry import Registry
 from ..guidance.method import METHODS, Guidance
 from ..sampling.solvers import SOLVERS, Solver
@@ -54,14 +55,10 @@ def _words(registry: Registry[Any], group: str, thing: Any, free: tuple[str, ...
     if entry.source == "file":
         alone = sum(registry.entry(other).file == entry.file for other in registry.names()) == 1
         name = _short(entry.file) if alone else f"{_short(entry.file)}:{name}"
-    defaults = {p.name: p.default for p in registry.parameters(thing.name)}
+    defaults = {p.name: plain(p.default) for p in registry.parameters(thing.name)}
     own: Mapping[str, Any] = {k: v for k, v in thing.parameters().items() if k not in free}
-    said = [f"{group}.{k}={_typed(v)}" for k, v in own.items() if _differs(v, defaults[k])]
+    said = [f"{group}.{k}={_typed(v)}" for k, v in own.items() if v != defaults[k]]
     return [f"{group}={name}", *said]
-
-
-def _differs(value: Any, default: Any) -> bool:
-    return value != (list(default) if isinstance(default, tuple) else default)
 
 
 def _short(file: str) -> str:

@@ -13,6 +13,7 @@ import torch
 from ..core.environment import describe, peak_memory
 from ..core.errors import UserError
 from ..core.identity import short_hash
+from ..core.parameters import plain
 from ..core.processes import after_first, agree, is_first
 from ..guidance.method import METHODS, Guidance
 from ..guidance.prepass import Prepass
@@ -237,8 +238,8 @@ class Runner:
 
 def title(setting: Setting) -> str:
     """A setting in few words: the method and the parameters that are not its defaults."""
-    defaults = {p.name: p.default for p in METHODS.parameters(setting.method)}
-    shown = [f"{k}={v}" for k, v in setting.parameters.items() if v != defaults.get(k) or "scale" in k]
+    defaults = {p.name: plain(p.default) for p in METHODS.parameters(setting.method)}
+    shown = [f"{k}={v}" for k, v in setting.parameters.items() if plain(v) != defaults.get(k) or "scale" in k]
     return " ".join([setting.method, *shown])
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import subprocess
 import sys
@@ -11,9 +12,12 @@ from pathlib import Path
 import pytest
 
 import guidance_bench as gb
+from guidance_bench.cli.experiments.words import OPTIONS, PACKAGES, as_list
 from guidance_bench.cli.main import VERBS, Terminated, main
 from guidance_bench.cli.parser import help_text, option_names
+from guidance_bench.core.declared import declared
 from guidance_bench.core.errors import UserError
+from guidance_bench.experiments.hydra_schema import GROUPS, HIDDEN, RunConfig
 
 ROOT = Path(__file__).parents[2]
 PROBE = (
@@ -55,13 +59,81 @@ def test_evaluates_help_names_the_defaults():
 
 @pytest.mark.parametrize(
     ("words", "status"),
-    [(["--help"], 0), ([], 2), (["--version"], 0), (["rum"], 2), (["--nope"], 2), (["run", "--help"], 0)],
+    [
+        *[(["--help"], 0), ([], 2), (["--version"], 0), (["rum"], 2), (["--nope"], 2), (["run", "--help"], 0)],
+        *[(["run"], 2), (["list", "method"], 2), (["leaderboard", "/nowhere"], 2), (["leaderboard", "outptu=x"], 2)],
+        *[(["export", "x"], 2), (["check-method"], 2), (["check-method", "a", "b"], 2), (["submit", "x"], 2)],
+    ],
 )
 def test_nothing_heavy_is_imported_for_help_and_mistakes(words, status):
     done = python(PROBE.format(words=words))
     code, seconds, heavy = done.stderr.splitlines()[-1].split(" ", 2)
     assert int(code) == status and heavy == "[]", done.stderr
     assert float(seconds) < 0.5  # processor time: the machine may be busy
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["methd=ig"], "unknown option 'methd'"),
+        (["benchmark=digitz"], "unknown benchmark 'digitz'"),
+        (["benchmark=digits", "method=igg"], "unknown method 'igg'"),
+        (["method=ig", "method.scal=2"], "method 'ig' has no parameter 'scal'"),
+        (["solver=eulr"], "did you mean 'euler'"),
+        (["benchmark.sample=3"], "benchmark 'digits' has no parameter 'sample'"),
+    ],
+)
+def test_mistakes_in_run_are_told_before_torch_is_imported(words, said):
+    done = python(PROBE.format(words=["run", *words]))
+    code, _, heavy = done.stderr.splitlines()[-1].split(" ", 2)
+    assert said in done.stderr and int(code) == 2 and not {"torch", "pandas"} & set(ast.literal_eval(heavy))
+
+
+def test_what_the_source_declares_is_what_is_registered():
+    for group, registry in GROUPS.items():
+        known = declared(PACKAGES[group], group)
+        built_in = [name for name in registry.names() if registry.entry(name).source == "built in"]
+        assert sorted(known) == built_in and registry.package == PACKAGES[group]
+        for name, fields in known.items():
+            assert fields in (None, [p.name for p in registry.parameters(name)])
+    assert {f for f in RunConfig.__dataclass_fields__ if f not in HIDDEN} == set(OPTIONS)
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("@register_method('a')\nclass A(Guidance):\n    x: float = 1\n    y: ClassVar[int] = 2\n", {"a": ["x"]}),
+        ("@register_method('a')\nclass A(Elsewhere):\n    x: float = 1\n", {"a": None}),
+        ("register_method('b')(B)\n", {}),
+        ("for n in 'ab':\n    METHODS.register(n)(B)\n", {}),
+    ],
+)
+def test_what_the_source_does_not_tell_is_left_to_the_registries(source, expected, tmp_path, monkeypatch):
+    (tmp_path / "some_content.py").write_text(source)
+    monkeypatch.syspath_prepend(tmp_path)
+    assert declared("some_content", "method") == expected
+
+
+def test_a_list_is_kept_until_what_it_lists_changes(tmp_path, monkeypatch, capsys):
+    from guidance_bench.cli.about import list as about
+    from guidance_bench.cli.about import listing
+
+    monkeypatch.setenv("GUIDANCE_BENCH_CACHE", str(tmp_path))
+    calls = []
+    monkeypatch.setattr(listing, "listing", lambda kinds: calls.append(kinds) or f"text {len(calls)}")
+    assert main(["list", "solvers"]) == main(["list", "solvers"]) == 0
+    assert capsys.readouterr().out == "text 1\ntext 1\n"
+    monkeypatch.setattr(about, "_stamp", lambda path: "changed")
+    assert main(["list", "solvers"]) == 0 and capsys.readouterr().out == "text 2\n"
+
+
+@pytest.mark.parametrize("columns", [50, 80, 160])
+def test_a_list_follows_the_width_of_the_terminal(columns, monkeypatch):
+    from guidance_bench.cli.about.listing import listing
+
+    monkeypatch.setenv("COLUMNS", str(columns))
+    longest = max(map(len, listing(["methods"]).splitlines()))
+    assert min(columns, 100) - 20 < longest <= min(columns, 100)
 
 
 def test_version_is_the_packages(capsys):
@@ -147,6 +219,14 @@ def test_a_flag_that_hydra_would_refuse_is_one_line(words, message, capsys):
     assert main(["run", *words]) == 2
     shown = capsys.readouterr().err
     assert message in shown and shown.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("word", "read"),
+    [("seeds=0,1,2", "seeds=[0,1,2]"), ("seeds=5", "seeds=[5]"), ("seeds=[1]", "seeds=[1]"), ("seed=1,2", "seed=1,2")],
+)
+def test_seeds_may_be_listed_without_brackets(word, read):
+    assert as_list(word) == read
 
 
 def test_public_names_are_all_there_and_torch_waits_for_the_first():

@@ -10,7 +10,7 @@ import torch
 
 import guidance_bench as gb
 from guidance_bench.cli.about.check_method import command as check_method_command
-from guidance_bench.cli.about.list import method_cost
+from guidance_bench.cli.about.listing import method_cost
 from guidance_bench.sampling.method_contract import CHECKS, NETWORKS, make_case, run_checks
 
 

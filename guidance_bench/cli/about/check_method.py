@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ...core.errors import UserError
-from ...guidance.method import METHODS
-from ...sampling.method_contract import CHECKS, NETWORKS, run_checks
 from ..options import wants_help
 
 HELP = """\
@@ -26,6 +24,10 @@ def command(arguments: Sequence[str]) -> int:
         return 0 if arguments else 2
     if len(arguments) != 1:
         raise UserError("check-method takes one method: a name or a Python file that registers one")
+
+    from ...guidance.method import METHODS
+    from ...sampling.method_contract import CHECKS, NETWORKS, run_checks
+
     names = METHODS.load_file(arguments[0]) if arguments[0].endswith(".py") else [METHODS.entry(arguments[0]).name]
     failures = 0
     for name in names:

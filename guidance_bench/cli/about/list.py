@@ -1,98 +1,79 @@
-"""``guidance-bench list``: what there is, with parameters, cost and origin."""
+"""``guidance-bench list``: the text made by :mod:`.listing`, kept until something that it lists changes."""
 
 from __future__ import annotations
 
-import textwrap
-from collections.abc import Sequence
+import contextlib
+import hashlib
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from importlib import import_module
+from importlib.metadata import entry_points
+from pathlib import Path
 
-import torch
-
+from ... import __path__ as roots
+from ... import __version__
+from ...core.console import width
 from ...core.errors import UserError, did_you_mean
-from ...core.parameters import Parameter
-from ...core.registry import Registry
-from ...experiments.benchmark import BENCHMARKS
-from ...guidance.method import METHODS
-from ...metrics.base import METRICS
-from ...networks.backbone import BACKBONES
-from ...sampling.ledger import Ledger
-from ...sampling.sampler import sample
-from ...sampling.solvers import SOLVERS
+from ...storage.files import write_text
+from ...storage.hub import cache_folder
 from ..options import wants_help
-
-REGISTRIES: dict[str, Registry] = {  # type: ignore[type-arg]
-    "backbones": BACKBONES,
-    "methods": METHODS,
-    "solvers": SOLVERS,
-    "benchmarks": BENCHMARKS,
-    "metrics": METRICS,
-}
-WIDTH = 80
-STEPS = 20
-
 
 HELP = """\
 guidance-bench list [backbones|methods|solvers|benchmarks|metrics ...]
 
-What there is, with parameters, counted cost, and where a plug-in comes from."""
+What there is, with parameters, counted cost, paper, and where a plug-in comes
+from. BibTeX of a method's paper: guidance-bench cite METHOD"""
+
+KINDS = ("backbones", "methods", "solvers", "benchmarks", "metrics")
 
 
 def command(arguments: Sequence[str]) -> int:
     """Print the lists asked for."""
     if arguments and wants_help(arguments):
         print(HELP)
-    else:
-        print(listing(arguments))
+        return 0
+    for kind in arguments:
+        if kind not in KINDS:
+            raise UserError(f"cannot list {kind!r} (known: {', '.join(KINDS)}){did_you_mean(kind, KINDS)}")
+    kept = cache_folder() / "lists" / f"{_state(arguments)}.txt"
+    with contextlib.suppress(OSError, UnicodeDecodeError):
+        print(kept.read_text(encoding="utf-8"))
+        return 0
+    text = import_module("..listing", __name__).listing(arguments)  # torch, and all plug-ins
+    with contextlib.suppress(OSError, UserError):  # what cannot be kept is made again
+        write_text(kept, text)
+    print(text)
     return 0
 
 
-def listing(kinds: Sequence[str] = ()) -> str:
-    """The text for the kinds asked for; none asked: all."""
-    for kind in kinds:
-        if kind not in REGISTRIES:
-            raise UserError(f"cannot list {kind!r} (known: {', '.join(REGISTRIES)}){did_you_mean(kind, REGISTRIES)}")
-    return "\n\n".join(_section(kind) for kind in kinds or REGISTRIES)
+def _state(kinds: Sequence[str]) -> str:
+    """Names everything that the text depends on: our files, the plug-ins' files, versions, width."""
+    facts = [__version__, sys.version, str(width()), *kinds]
+    facts += [f"{path} {_stamp(path)}" for root in roots for path in _sources(Path(root))]
+    for kind in KINDS:
+        for point in sorted(entry_points(group=f"guidance_bench.{kind}"), key=str):
+            facts += [str(point), str(point.dist.version if point.dist else ""), *_plugin_files(point.module)]
+    return hashlib.sha256("\n".join(facts).encode()).hexdigest()[:24]
 
 
-def _section(kind: str) -> str:
-    registry = REGISTRIES[kind]
-    lines = [kind.upper()]
-    for name in registry.names():
-        lines += _entry(registry, name)
-    lines += [f"  {name}  BROKEN: {why}" for name, why in registry.broken().items()]
-    return "\n".join(lines)
+def _sources(root: Path) -> Iterator[Path]:
+    """Python files of the engine and the content folders, whether inside it or beside it in a bare clone."""
+    for part in (".", "methods", "backbones", "benchmarks"):
+        folder = root / part
+        for place, folders, files in os.walk(folder) if part != "." or (root / "core").is_dir() else ():
+            folders[:] = sorted(f for f in folders if f not in ("results", "__pycache__"))
+            yield from (Path(place) / file for file in sorted(files) if file.endswith(".py"))
 
 
-def _entry(registry: Registry, name: str) -> list[str]:  # type: ignore[type-arg]
-    entry = registry.entry(name)
-    summary = getattr(entry.cls, "summary", "")
-    source = "" if entry.source == "built in" else f" [{entry.source}: {entry.origin}]"
-    gap = " " * max(2, 16 - len(name))
-    lines = _wrap(f"{name}{gap}{summary}{source}", "  ", " " * 18)
-    parameters = registry.parameters(name)
-    if parameters:
-        lines += _wrap(", ".join(map(_parameter, parameters)), " " * 18, " " * 18)
-    if registry is METHODS:
-        lines.append(f"{'':18}cost: {method_cost(name)}")
-    return lines
+def _plugin_files(module: str) -> list[str]:
+    """The files of a plug-in's top package, found without running any of it."""
+    top = module.partition(".")[0]
+    found = [place for entry in sys.path for place in (Path(entry) / top, Path(entry) / f"{top}.py") if place.exists()]
+    files = [f for place in found[:1] for f in (sorted(place.rglob("*.py")) if place.is_dir() else [place])]
+    return [f"{file} {_stamp(file)}" for file in files]
 
 
-def _wrap(text: str, first: str, rest: str) -> list[str]:
-    return textwrap.wrap(text, WIDTH, initial_indent=first, subsequent_indent=rest, break_long_words=False)
-
-
-def _parameter(parameter: Parameter) -> str:
-    default = parameter.default
-    return f"{parameter.name}={'none' if default is None else default}"
-
-
-def method_cost(name: str) -> str:
-    """Evaluations and forward passes a step, counted by running the defaults on the toy mixture of 12 blocks."""
-    toy = BACKBONES.create("toy", depth=12).build()
-    ledger = Ledger()
-    try:
-        method, solver = METHODS.create(name), SOLVERS.create("euler", steps=STEPS)
-        sample(toy, method, solver, labels=torch.tensor([0]), noise=torch.ones(1, 2, 1, 1), weak=toy, ledger=ledger)
-    except UserError as error:
-        return f"not counted ({error})"
-    weak = f" + {ledger.weak / STEPS:.3g} of the weak network" if ledger.weak else ""
-    return f"{ledger.main / STEPS:.3g} main evaluation{'s' if ledger.main != STEPS else ''}{weak} a step"
+def _stamp(path: Path) -> str:
+    status = path.stat()
+    return f"{status.st_mtime_ns} {status.st_size}"

@@ -1,4 +1,4 @@
-"""The words of ``run`` before anything heavy is imported: Hydra's flags apart, and mistakes that can be told at once."""
+"""The words of ``run``, before anything heavy is imported: Hydra's flags apart, and mistakes that show at once."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ OPTIONS = (
     "output",
     "device",
 )
-#: A method of a group of choices, Hydra's or a sweep is none of these.
+#: A name; null, lists, sweeps and paths are not.
 NAME = re.compile(r"[A-Za-z_][\w-]*")
 LISTED = re.compile(r"seeds=\s*(\d+(?:\s*,\s*\d+)*)\s*")
 

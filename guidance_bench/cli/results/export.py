@@ -7,7 +7,6 @@ from pathlib import Path
 
 from ...core.console import say
 from ...core.errors import UserError
-from ...storage.export import export, find
 from ..options import check_options, wants_help
 
 HELP = """\
@@ -39,6 +38,9 @@ def command(arguments: Sequence[str]) -> int:
         raise UserError(f"export takes one run, not {len(runs)}: guidance-bench export RUN to=samples.npz")
     if not options.get("to"):
         raise UserError("export needs to=NAME.npz, to=NAME.png or to=FOLDER/")
+
+    from ...storage.export import export, find
+
     store = find(runs[0], Path(options.get("output", "outputs")))
     shape = tuple(_whole(name, options.get(name, "10")) for name in ("columns", "rows"))
     say(f"{export(store, Path(options['to']).expanduser(), *shape)}")

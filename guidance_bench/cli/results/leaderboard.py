@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ...core.errors import UserError
-from ...experiments.records import read_records
-from ...leaderboard.publish import publish
 from ..options import split_options, wants_help
 
 HELP = """\
@@ -31,6 +29,12 @@ def command(arguments: Sequence[str]) -> int:
     if len(positional) > 1:
         raise UserError(f"leaderboard takes one folder of records, not {len(positional)}: {' '.join(positional)}")
     path = positional[0] if positional else None
+    if path and not Path(path).exists():
+        raise UserError(f"{path!r} does not exist: give a record or a folder of records")
+
+    from ...experiments.records import read_records
+    from ...leaderboard.publish import publish
+
     records = read_records(path)
     if not records:
         place = repr(path) if path else "the project's own folder of results"

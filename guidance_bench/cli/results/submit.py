@@ -7,7 +7,6 @@ from pathlib import Path
 
 from ...core.console import say
 from ...core.errors import UserError
-from ...leaderboard.submit import submit
 from ..options import split_options, wants_help
 
 HELP = """\
@@ -25,5 +24,8 @@ def command(arguments: Sequence[str]) -> int:
     folders, options = split_options(arguments, {"benchmark": ""})
     if len(folders) != 1 or not options["benchmark"]:
         raise UserError("submit takes one output folder and benchmark=NAME")
+
+    from ...leaderboard.submit import submit
+
     say(str(submit(Path(folders[0]), options["benchmark"])))
     return 0

@@ -1,0 +1,81 @@
+"""What there is, with parameters, cost, paper and origin, as the text of ``guidance-bench list``."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+
+import torch
+
+from ...core.console import width
+from ...core.errors import UserError
+from ...core.parameters import Parameter
+from ...core.registry import Registry
+from ...experiments.benchmark import BENCHMARKS
+from ...guidance.method import METHODS
+from ...metrics.base import METRICS
+from ...networks.backbone import BACKBONES
+from ...sampling.ledger import Ledger
+from ...sampling.sampler import sample
+from ...sampling.solvers import SOLVERS
+
+REGISTRIES: dict[str, Registry] = {  # type: ignore[type-arg]
+    "backbones": BACKBONES,
+    "methods": METHODS,
+    "solvers": SOLVERS,
+    "benchmarks": BENCHMARKS,
+    "metrics": METRICS,
+}
+STEPS = 20
+
+
+def listing(kinds: Sequence[str] = ()) -> str:
+    """The text for the kinds asked for; none asked: all."""
+    return "\n\n".join(_section(kind) for kind in kinds or REGISTRIES)
+
+
+def _section(kind: str) -> str:
+    registry = REGISTRIES[kind]
+    lines = [kind.upper()]
+    for name in registry.names():
+        lines += _entry(registry, name)
+    lines += [f"  {name}  BROKEN: {why}" for name, why in registry.broken().items()]
+    return "\n".join(lines)
+
+
+def _entry(registry: Registry, name: str) -> list[str]:  # type: ignore[type-arg]
+    entry = registry.entry(name)
+    summary = getattr(entry.cls, "summary", "")
+    source = "" if entry.source == "built in" else f" [{entry.source}: {entry.origin}]"
+    gap = " " * max(2, 16 - len(name))
+    lines = _wrap(f"{name}{gap}{summary}{source}", "  ", " " * 18)
+    parameters = registry.parameters(name)
+    if parameters:
+        lines += _wrap(", ".join(map(_parameter, parameters)), " " * 18, " " * 18)
+    if registry is METHODS:
+        lines += _wrap(f"cost: {method_cost(name)}", " " * 18, " " * 24)
+    if paper := getattr(entry.cls, "paper", ""):
+        lines += _wrap(f"paper: {paper}", " " * 18, " " * 25)
+    return lines
+
+
+def _wrap(text: str, first: str, rest: str) -> list[str]:
+    return textwrap.wrap(text, min(width(), 100), initial_indent=first, subsequent_indent=rest, break_long_words=False)
+
+
+def _parameter(parameter: Parameter) -> str:
+    default = parameter.default
+    return f"{parameter.name}={'none' if default is None else default}"
+
+
+def method_cost(name: str) -> str:
+    """Evaluations and forward passes a step, counted by running the defaults on the toy mixture of 12 blocks."""
+    toy = BACKBONES.create("toy", depth=12).build()
+    ledger = Ledger()
+    try:
+        method, solver = METHODS.create(name), SOLVERS.create("euler", steps=STEPS)
+        sample(toy, method, solver, labels=torch.tensor([0]), noise=torch.ones(1, 2, 1, 1), weak=toy, ledger=ledger)
+    except UserError as error:
+        return f"not counted ({error})"
+    weak = f" + {ledger.weak / STEPS:.3g} of the weak network" if ledger.weak else ""
+    return f"{ledger.main / STEPS:.3g} main evaluation{'s' if ledger.main != STEPS else ''}{weak} a step"
