@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import logging
 import os
 import sys
 from collections.abc import Sequence
@@ -52,12 +53,15 @@ def launch(flags: Sequence[str], overrides: Sequence[str]) -> int:
     _home = os.getpid()
     _records.clear()
     saved, sys.argv = sys.argv, ["guidance-bench run", *overrides, *flags]
+    root = logging.getLogger()
+    logs = root.handlers[:], root.level  # --info lets everything speak
     try:
         hydra.main(version_base="1.3", config_path=None, config_name="run")(job)()
     except (HydraException, OmegaConfBaseException, OSError) as error:
         raise UserError(first_lines(error)) from error
     finally:
         sys.argv = saved
+        root.handlers[:], root.level = logs
     if _mistakes:
         raise _mistakes.pop()
     if multirun and len(flags) == 1:
