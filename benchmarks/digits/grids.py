@@ -60,7 +60,8 @@ class Sweep:
 #: What is fixed is the method's default but for: the published share of low to high frequencies (fdg); a table
 #: measured on the training data (recfg); a threshold that saves a quarter of CFG's evaluations, as in the paper
 #: (adaptive); limits and noises in this small network's units (apg, cads, tsg); no standing first step, a sixteenth of
-#: this short path (cfg_zero); a mild CFG where a method adds to it.
+#: this short path (cfg_zero); a mild CFG where a method adds to it; limits in flow time, not the published places on
+#: EDM2's grid (feedback).
 SWEEPS: dict[str, Sweep] = {
     "cfg": Sweep(),
     "cfg_schedule": Sweep(fixed={"shape": "linear"}),
@@ -73,7 +74,7 @@ SWEEPS: dict[str, Sweep] = {
     "mambo_g": Sweep(unit=2.0),
     "fdg": Sweep("high_scale", linked={"low_scale": 0.45}),
     "recfg": Sweep(fixed={"table": "measured"}),
-    "feedback": Sweep("max_scale"),
+    "feedback": Sweep("max_scale", fixed={"t0": 0.5, "t1": 0.4}),
     "adaptive": Sweep(fixed={"threshold": 0.96}),
     "cads": Sweep(fixed={"noise": 0.25}),
     "icg": Sweep(),
