@@ -42,6 +42,8 @@ class Configurable:
 
     #: the registered name; set by the registry
     name: typing.ClassVar[str] = ""
+    #: of built-in content: raised when its meaning changes; from 2 on it is part of its runs' names
+    version: typing.ClassVar[int] = 1
 
     def __post_init__(self) -> None:
         for field in fields_of(type(self)):
@@ -76,6 +78,8 @@ def fields_of(cls: type) -> list[Parameter]:
 
 def _parameter(field: dataclasses.Field[Any], hint: Any) -> Parameter:
     default = field.default_factory() if field.default_factory is not dataclasses.MISSING else field.default
+    if isinstance(default, (bool, int, float, tuple, list)) and _fits(hint, default):
+        default = _convert(hint, default)
     meta = field.metadata
     return Parameter(
         field.name,
@@ -107,15 +111,27 @@ def check_value(owner: str, field: Parameter, value: Any) -> Any:
 
 def _problem(field: Parameter, value: Any) -> str:
     if not _fits(field.type, value):
-        return f"is not of type {type_name(field.type)}"
+        return f"is not {'' if _is_literal(field.type) else 'of type '}{type_name(field.type)}"
     if field.choices and value not in field.choices:
         return f"is not one of {', '.join(field.choices)}"
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
-        if not math.isfinite(value):
-            return "is not finite"
-        if not field.low <= value <= field.high:
-            return f"is outside [{field.low:g}, {field.high:g}]"
+    for number in value if isinstance(value, (tuple, list)) else (value,):
+        if isinstance(number, (int, float)) and not isinstance(number, bool):
+            if not _finite(number):
+                return "is not finite"
+            if not field.low <= number <= field.high:
+                return f"is outside [{field.low:g}, {field.high:g}]"
     return ""
+
+
+def _finite(number: int | float) -> bool:
+    try:
+        return math.isfinite(number)
+    except OverflowError:  # an integer of hundreds of digits
+        return False
+
+
+def _is_literal(hint: Any) -> bool:
+    return any(typing.get_origin(kind) is typing.Literal for kind in _alternatives(hint))
 
 
 def _alternatives(hint: Any) -> tuple[Any, ...]:
@@ -140,25 +156,46 @@ def _fits_one(hint: Any, value: Any) -> bool:
     if hint is float:
         return isinstance(value, (int, float)) and not isinstance(value, bool)
     origin = typing.get_origin(hint)
+    if origin is typing.Literal:
+        return any(type(value) is type(one) and value == one for one in typing.get_args(hint))
     if origin in (tuple, list):
         inner = [a for a in typing.get_args(hint) if a is not Ellipsis] or [Any]
-        return isinstance(value, (tuple, list)) and all(any(_fits(i, v) for i in inner) for v in value)
+        if not isinstance(value, (tuple, list)) or len(inner) not in (1, len(value)):
+            return False
+        return all(_fits(one, v) for one, v in zip(_repeated(inner, len(value)), value, strict=True))
     return isinstance(value, origin or hint)
 
 
 def _convert(hint: Any, value: Any) -> Any:
+    """The one form of a value: a number of a float field is a float, zero has no sign, a sequence is a tuple."""
     kinds = _alternatives(hint)
-    if isinstance(value, int) and not isinstance(value, bool) and float in kinds and int not in kinds:
-        return float(value)
-    if isinstance(value, list) and any(typing.get_origin(k) is tuple for k in kinds):
-        return tuple(value)
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return float(value) + 0.0 if float in kinds or isinstance(value, float) else int(value)
+    if isinstance(value, (tuple, list)):
+        kind = next((k for k in kinds if typing.get_origin(k) in (tuple, list) or k in (tuple, list)), tuple)
+        inner = [a for a in typing.get_args(kind) if a is not Ellipsis] or [Any]
+        made = [_convert(one, v) for one, v in zip(_repeated(inner, len(value)), value, strict=True)]
+        return made if (typing.get_origin(kind) or kind) is list else tuple(made)
     return value
 
 
+def _repeated(inner: list[Any], count: int) -> list[Any]:
+    """The types of ``count`` elements: one type stands for all."""
+    return inner * count if len(inner) == 1 else inner
+
+
 def type_name(hint: Any) -> str:
-    """A short, readable name: ``float``, ``int or None``, ``tuple[int, ...]``."""
-    names = ["None" if k is type(None) else getattr(k, "__name__", str(k)) for k in _alternatives(hint)]
-    return " or ".join(names) if len(names) > 1 else (str(hint) if typing.get_origin(hint) else names[0])
+    """A short, readable name: ``float``, ``int or None``, ``tuple[int, ...]``, ``one of a, b``."""
+    names = [_kind_name(kind) for kind in _alternatives(hint)]
+    return " or ".join(names)
+
+
+def _kind_name(kind: Any) -> str:
+    if kind is type(None):
+        return "None"
+    if typing.get_origin(kind) is typing.Literal:
+        return f"one of {', '.join(map(str, typing.get_args(kind)))}"
+    return str(kind) if typing.get_origin(kind) else getattr(kind, "__name__", str(kind))
 
 
 def plain(value: Any) -> Any:

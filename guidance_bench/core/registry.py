@@ -8,6 +8,7 @@ use.
 from __future__ import annotations
 
 import dataclasses
+import dis
 import hashlib
 import importlib
 import importlib.util
@@ -15,11 +16,14 @@ import inspect
 import linecache
 import pkgutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
+from .code import OURS, hash_of_cell, hash_of_class, remember
+from .declaration import as_dataclass
 from .errors import UserError, unknown
 from .parameters import Configurable, Parameter, check_names, fields_of
 
@@ -35,8 +39,9 @@ class Entry:
     cls: type
     file: str
     line: int
-    source: str  # "built in", "file" or the name of the installed package
+    source: str  # "built in", "file", "notebook" or the name of the installed package
     text: str | None = None  # of a class that stands in no file: the notebook's cell
+    package: str | None = None  # name and version of the installed package
 
     @property
     def origin(self) -> str:
@@ -45,12 +50,22 @@ class Entry:
 
     @property
     def sha256(self) -> str | None:
-        """Hash of the defining file for what is not our own; None for built-in content (git tells)."""
-        if self.text is not None:
-            return hashlib.sha256(self.text.encode()).hexdigest()
+        """Hash of the code of what is not our own (:mod:`.code`); None for built-in content, which has a version."""
         if self.source == "built in":
             return None
-        return hashlib.sha256(Path(self.file).read_bytes()).hexdigest()
+        return hash_of_class(self.cls, self.file) if self.text is None else hash_of_cell(self.cls, self.text)
+
+    @property
+    def code(self) -> dict[str, Any]:
+        """What names the code in a run's specification.
+
+        ``plugin_sha256`` of a plug-in, with ``package`` where it is installed; ``version`` of built-in content from 2
+        on, so that what never changed keeps its name.
+        """
+        if self.source != "built in":
+            return {"plugin_sha256": self.sha256, **({"package": self.package} if self.package else {})}
+        version = getattr(self.cls, "version", 1)
+        return {"version": version} if version > 1 else {}
 
 
 class Registry(Generic[T]):
@@ -71,7 +86,8 @@ class Registry(Generic[T]):
         self._entries: dict[str, Entry] = {}
         self._broken: dict[str, str] = {}
         self._loaded = False
-        self._source = "built in"
+        self._source: str | None = None  # of what registers now; None: whoever imports us
+        self._package: str | None = None
 
     # -- looking up
 
@@ -114,13 +130,11 @@ class Registry(Generic[T]):
             base: type = self._base()
             if not issubclass(cls, base):
                 raise UserError(f"{self.kind} {name!r}: {cls.__name__} does not derive from {base.__name__}")
-            if "__dataclass_params__" not in vars(cls):
-                dataclasses.dataclass(cls)  # in place
-            cls.name = name  # type: ignore[attr-defined]
             try:
-                fields_of(cls)
-            except Exception as error:
-                raise UserError(f"{self.kind} {name!r}: an annotation does not resolve: {error}") from error
+                as_dataclass(cls, base, name)
+            except UserError as error:
+                raise UserError(f"{self.kind} {name!r} in {_place(cls)!r}: {error}") from error
+            cls.name = name  # type: ignore[attr-defined]
             self._add(name, cls)
             return cls
 
@@ -128,12 +142,20 @@ class Registry(Generic[T]):
 
     def _add(self, name: str, cls: type) -> None:
         file, text = self._home(name, cls)
-        entry = Entry(name, cls, file, _line(cls), self._source if text is None else "notebook", text)
+        entry = Entry(name, cls, file, _line(cls), self._from(cls, text), text, self._package)
         known = self._entries.get(name)
         again = known and text is not None and known.text is not None  # a cell that is run again
         if known and not again and (known.file, known.cls.__qualname__) != (entry.file, cls.__qualname__):
             raise UserError(f"{self.kind} {name!r} is registered twice: at {known.origin} and at {entry.origin}")
         self._entries[name] = entry
+        _ = entry.sha256  # its source and what it has imported are read now, as they are executed
+
+    def _from(self, cls: type, text: str | None) -> str:
+        if text is not None:
+            return "notebook"
+        if self._source is None:
+            return "built in" if cls.__module__.partition(".")[0] == OURS else "file"
+        return self._source
 
     def _home(self, name: str, cls: type) -> tuple[str, str | None]:
         """The file that defines a class, or a name and the text of the notebook's cell."""
@@ -176,14 +198,28 @@ class Registry(Generic[T]):
             raise UserError(f"{self.kind} file {str(file)!r} is not a Python file")
         module = importlib.util.module_from_spec(spec)
         sys.modules[module_name] = module  # dataclass resolves annotations through it
-        previous, self._source = self._source, source
+        if str(file.parent) not in sys.path:
+            sys.path.append(str(file.parent))  # modules beside it, as for a script
         try:
-            spec.loader.exec_module(module)
-        except (Exception, SystemExit) as error:
+            data = file.read_bytes()
+            remember(module, data)
+            with self._registering(source):
+                exec(compile(data, str(file), "exec"), vars(module))
+        except BaseException as error:
+            if interrupted(error):
+                raise
             reason = str(error) if isinstance(error, UserError) else _one_line(error)
             raise UserError(f"{self.kind} file {str(file)!r} cannot be loaded: {reason}") from error
+
+    @contextmanager
+    def _registering(self, source: str, package: str | None = None) -> Iterator[None]:
+        """What registers inside comes from there."""
+        previous = self._source, self._package
+        self._source, self._package = source, package
+        try:
+            yield
         finally:
-            self._source = previous
+            self._source, self._package = previous
 
     def _discover(self) -> None:
         if self._loaded:
@@ -196,16 +232,33 @@ class Registry(Generic[T]):
             self._load_entry_point(point)
 
     def _load_entry_point(self, point: EntryPoint) -> None:
-        previous, self._source = self._source, point.dist.name if point.dist else "plug-in"
+        name, package = (
+            (point.dist.name, f"{point.dist.name} {point.dist.version}") if point.dist else ("plug-in", None)
+        )
         try:
-            loaded = point.load()
-            registered = any(e.cls is loaded for e in self._entries.values())
-            if inspect.isclass(loaded) and not registered:
-                self.register(point.name)(loaded)
-        except Exception as error:  # a broken plug-in is listed, it does not stop the others
-            self._broken[point.name] = _one_line(error)
-        finally:
-            self._source = previous
+            with self._registering(name, package):
+                loaded = point.load()
+                registered = any(e.cls is loaded for e in self._entries.values())
+                if inspect.isclass(loaded) and not registered:
+                    self.register(point.name)(loaded)
+        except BaseException as error:  # a broken plug-in is listed, it does not stop the others
+            if interrupted(error):
+                raise
+            self._broken[point.name] = str(error) if isinstance(error, UserError) else _one_line(error)
+
+
+def interrupted(error: BaseException) -> bool:
+    """Whether a person stopped the program, rather than a plug-in that raises KeyboardInterrupt itself."""
+    trace = error.__traceback__
+    if not isinstance(error, KeyboardInterrupt) or trace is None:
+        return False
+    while trace.tb_next is not None:
+        trace = trace.tb_next
+    return trace.tb_frame.f_code.co_code[trace.tb_lasti] != dis.opmap["RAISE_VARARGS"]
+
+
+def _place(cls: type) -> str:
+    return next(iter(_written_in(cls)), "") or cls.__module__
 
 
 def _written_in(cls: type) -> list[str]:

@@ -127,7 +127,7 @@ def _identity(extractors: Iterable[Extractor]) -> dict[str, Any]:
 
 
 def _facts(row: Metric) -> dict[str, Any]:
-    return {"parameters": row.parameters(), "plugin_sha256": METRICS.entry(row.name).sha256}
+    return {"parameters": row.parameters(), "plugin_sha256": None, **METRICS.entry(row.name).code}
 
 
 def _describe(source: Hashed) -> dict[str, Any]:

@@ -136,11 +136,10 @@ class Benchmark(Configurable):
         """Number of classes."""
 
     def protocol(self) -> dict[str, Any]:
-        """Name, version and the fields that determine a run; of a plug-in also the sha256 of its file."""
+        """Name, version and the fields that determine a run; of a plug-in also the sha256 of its code."""
         fields = {k: v for k, v in self.parameters().items() if k not in (*self.free, "samples", "block", "labels")}
-        code = BENCHMARKS.entry(self.name).sha256
-        plugin = {"plugin_sha256": code} if code else {}
-        return {"name": self.name, "version": self.version, **plugin, "parameters": fields}
+        code = BENCHMARKS.entry(self.name).code
+        return {"name": self.name, **code, "version": self.version, "parameters": fields}
 
     def column(self, metric: str) -> str:
         """Column name of a metric in this benchmark's feature space."""

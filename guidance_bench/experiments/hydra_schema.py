@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import types
+import typing
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -64,6 +66,9 @@ class RunConfig:
     )
 
 
+#: Types of values that Hydra checks itself.
+PLAIN = {bool, int, float, str}
+
 #: Fields of the run configuration that are not the user's to set.
 HIDDEN = ("defaults", "plugins", "grid", "hydra")
 
@@ -81,14 +86,23 @@ def schema(name: str, parameters: Sequence[Parameter]) -> type:
     """A dataclass for Hydra with the same fields and the registered name; ranges are checked by the class itself."""
     fields: list[Any] = [("name", str, name)]
     for p in parameters:
-        default: Any = field(default_factory=lambda p=p: list(p.default)) if isinstance(p.default, tuple) else p.default
+        default: Any = (
+            field(default_factory=lambda p=p: list(p.default)) if isinstance(p.default, (tuple, list)) else p.default
+        )
         fields.append((p.name, _hydra_type(p.type), default))
-    return dataclasses.make_dataclass(name.replace("-", "_"), fields)
+    return dataclasses.make_dataclass(f"Schema_{name.replace('-', '_')}", fields)
 
 
 def _hydra_type(hint: Any) -> Any:
-    origin = getattr(hint, "__origin__", None)
-    return list[hint.__args__[0]] if origin is tuple else hint
+    """The type as Hydra knows it; Any where it knows none, for the class itself checks its values."""
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin in (tuple, list):
+        kinds = {a for a in arguments if a is not Ellipsis}
+        return types.GenericAlias(list, arguments[:1]) if len(kinds) == 1 and kinds <= PLAIN else Any
+    if origin in (typing.Union, types.UnionType):
+        kinds = set(arguments) - {type(None)}
+        return hint if len(kinds) == 1 and kinds <= PLAIN else Any
+    return hint if hint in PLAIN else Any
 
 
 def build(group: str, node: DictConfig | None) -> Any:

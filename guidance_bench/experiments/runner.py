@@ -23,7 +23,7 @@ from ..networks.compiled import compiled
 from ..networks.precision import check_precision, in_precision
 from ..sampling.blocks import Job, generate
 from ..sampling.dry_run import check_method
-from ..sampling.solvers import Solver
+from ..sampling.solvers import SOLVERS, Solver
 from ..storage.sample_store import SampleStore
 from ..training.loop import untrained
 from .benchmark import Benchmark, Evaluator, Networks, Setting
@@ -69,13 +69,14 @@ class Runner:
             benchmark=self.benchmark.protocol(),
             networks=self.benchmark.recipes(seed),
             method=_identity(method),
-            solver=_named(self.solver),
+            solver=_solver(self.solver),
             labels=self.benchmark.labels,
             samples=self.benchmark.samples,
             block=self.benchmark.block,
             precision=self.precision,
             metrics=self.benchmark.metrics,
             seed=seed,
+            code=_metrics_code(self.benchmark.metrics),
         )
 
     def run(self, setting: Setting, seed: int) -> dict[str, Any]:
@@ -253,8 +254,14 @@ def _identity(method: Guidance) -> dict[str, Any]:
 
 
 def _code(method: Guidance) -> dict[str, Any]:
-    return {"plugin_sha256": METHODS.entry(method.name).sha256}
+    return {"plugin_sha256": None, **METHODS.entry(method.name).code}
 
 
-def _named(thing: Any) -> dict[str, Any]:
-    return {"name": thing.name, "parameters": thing.parameters()}
+def _solver(solver: Solver) -> dict[str, Any]:
+    return {"name": solver.name, "parameters": solver.parameters(), **SOLVERS.entry(solver.name).code}
+
+
+def _metrics_code(metrics: Sequence[str]) -> dict[str, Any]:
+    """What names the code of metrics that are not ours, or are no longer what they were at first."""
+    changed = {name: code for name in metrics if (code := METRICS.entry(name).code)}
+    return {"metrics": changed} if changed else {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from ..core.identity import canonical, short_hash
@@ -25,6 +25,9 @@ class RunSpec:
         precision: of the network.
         metrics: names and parameters of the metrics.
         seed: of training (where the benchmark trains), labels, noise and every later draw.
+        code: hashes of metrics that are plug-ins, versions of built-in ones from 2 on; left out where there are none.
+
+    The code of a method and a solver stands in their own parts, that of a backbone in its network's recipe.
     """
 
     benchmark: Mapping[str, Any]
@@ -37,10 +40,13 @@ class RunSpec:
     precision: str
     metrics: tuple[str, ...]
     seed: int
+    code: Mapping[str, Any] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON form."""
         plain: dict[str, Any] = json.loads(canonical(asdict(self)))
+        if not plain["code"]:
+            del plain["code"]
         return plain
 
     @property

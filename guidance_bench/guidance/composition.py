@@ -18,7 +18,7 @@ from torch import Tensor
 
 from ..core.errors import UserError
 from ..core.parameters import param
-from .method import Guidance, Guide, Query, Step, extrapolate, in_velocity, together
+from .method import METHODS, Guidance, Guide, Query, Step, extrapolate, in_velocity, together
 from .prepass import Prepass
 from .schedules import SHAPES, scheduled_scale
 
@@ -70,16 +70,16 @@ class Composition(Guidance):
 
     def parameters(self) -> dict[str, Any]:
         """As plain values, the methods inside with their names."""
-        return self._described(lambda method: method.parameters())
+        return self._described(lambda method: {"parameters": method.parameters()})
 
     def identity(self) -> dict[str, Any]:
-        """The same, with the identities of the methods inside."""
-        return self._described(lambda method: method.identity())
+        """The same, with the identities of the methods inside and what names their code."""
+        return self._described(lambda method: {"parameters": method.identity(), **_code(method)})
 
     def _described(self, describe: Callable[[Guidance], dict[str, Any]]) -> dict[str, Any]:
         own = {k: v for k, v in super().parameters().items() if k not in ("method", "methods")}
         inside = {id(m): m for m in self.parts().values()}.values()
-        return {**own, "methods": [{"name": m.name, "parameters": describe(m)} for m in inside]}
+        return {**own, "methods": [{"name": m.name, **describe(m)} for m in inside]}
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -179,6 +179,10 @@ class Sum(Composition):
         for velocity in guided:
             total = total + (velocity - plain)
         return total
+
+
+def _code(method: Guidance) -> dict[str, Any]:
+    return METHODS.entry(method.name).code if method.name in METHODS.names() else {}
 
 
 def _plain(query: Query) -> Guide:

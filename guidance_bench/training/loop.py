@@ -58,8 +58,9 @@ class Recipe:
     tap_weight: float = 0.5
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain JSON form."""
-        return {**self.__dict__, "config": dict(self.config)}
+        """Plain JSON form; of a backbone that is a plug-in, or not what it was at first, also what names its code."""
+        code = BACKBONES.entry(self.backbone).code
+        return {**self.__dict__, "config": dict(self.config), **({"code": code} if code else {})}
 
     @property
     def name(self) -> str:
