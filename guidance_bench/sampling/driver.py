@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from itertools import accumulate, groupby
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from ..core.errors import UserError
-from ..guidance.method import Guidance, Query, Step, as_tuple, in_velocity
+from ..guidance.method import METHODS, Guidance, Query, Step, as_tuple, in_velocity
 from ..networks.backbone import Backbone, Edit, Prediction
 from .ledger import Ledger
 
@@ -118,7 +120,11 @@ class _Chunk:
 
 
 def run_guide(method: Guidance, step: Step, answer: Answer) -> Tensor:
-    """Run one method's generator to its end, converting to and from its space."""
+    """Run one method's generator to its end, converting to and from its space.
+
+    Raises:
+        UserError: the method's own code failed; names method, step, t and the line.
+    """
     guide = in_velocity(method, step, Query())
     reply: Any = None
     while True:
@@ -127,8 +133,23 @@ def run_guide(method: Guidance, step: Step, answer: Answer) -> Tensor:
         except StopIteration as stop:
             velocity: Tensor = stop.value
             return velocity
+        except Exception as error:
+            if isinstance(error, (UserError, MemoryError)) or "memory" in str(error):
+                raise  # where memory runs out, a smaller batch is tried
+            raise UserError(_failure(method, step, error)) from error
         answers = answer(as_tuple(request))
         reply = answers if isinstance(request, tuple) else answers[0]
+
+
+def _failure(method: Guidance, step: Step, error: Exception) -> str:
+    """A bug in a method as one line."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if frame.filename == METHODS.entry(method.name).file] if method.name else []
+    frame = (own or list(frames))[-1]
+    place = f"{Path(frame.filename).name}, line {frame.lineno}"
+    said = " ".join(str(error).split()) or "no message"
+    at = f"step {step.index} (t = {step.t:.4g}), {place}"
+    return f"method {method.name!r} failed at {at}: {type(error).__name__}: {said}"
 
 
 def _input_key(query: Query) -> tuple[Any, ...]:
