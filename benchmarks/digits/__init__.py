@@ -6,31 +6,29 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
-from torch import Tensor
 
 from guidance_bench.core.identity import short_hash
 from guidance_bench.core.parameters import param
-from guidance_bench.experiments.benchmark import Benchmark, Evaluator, Networks, Setting, register_benchmark
+from guidance_bench.experiments.benchmark import Evaluator, register_benchmark
 from guidance_bench.features.feature_set import FeatureSet
 from guidance_bench.networks.dataset import Dataset
-from guidance_bench.sampling.solvers import SOLVERS, Solver
-from guidance_bench.training.loop import Recipe, train
+from guidance_bench.training.loop import Recipe
 
+from ..shared.grids import Grid, grid
+from ..shared.pixel_benchmark import TrainedBenchmark
 from .classifier import RECIPE, load_classifier
-from .data import dataset, load_images, to_images
-from .grids import SWEEPS, WIDE, Grid, around, grid, settings
+from .data import dataset, load_images
+from .grids import SWEEPS, WIDE, around
 
 #: What Internal Guidance inside CFG holds fixed while its own scale is swept.
 MILD_CFG = {"cfg_scale": 1.1, "cfg_high": 0.7}
 
 
 @register_benchmark("digits")
-class Digits(Benchmark):
+class Digits(TrainedBenchmark):
     """Small SiT on 8 x 8 digits in pixel space; metrics in the feature space of a small classifier."""
 
     summary = "1,797 real 8x8 digits, small SiT trained here; minutes on two CPU cores"
@@ -60,19 +58,8 @@ class Digits(Benchmark):
         """Ten digits."""
         return 10
 
-    def line_up(self) -> list[Setting]:
-        """``none`` and every method's grid."""
-        return settings(self.grids)
-
-    def default_solver(self) -> Solver:
-        """Euler."""
-        return SOLVERS.create("euler", steps=self.solver_steps)
-
-    def recipes(self, seed: int) -> dict[str, dict[str, Any]]:
-        """The recipes of both networks."""
-        return {name: recipe.as_dict() for name, recipe in self._recipes(seed).items()}
-
-    def _recipes(self, seed: int) -> dict[str, Recipe]:
+    def training_recipes(self, seed: int) -> dict[str, Recipe]:
+        """Both networks."""
         shape = {"input_size": 8, "patch_size": 2, "in_channels": 1, "num_classes": 10, "num_heads": 4}
         data = dataset().name
         main = {**shape, "hidden_size": 64, "depth": 6, "tap": 2}
@@ -81,15 +68,6 @@ class Digits(Benchmark):
             "main": Recipe("sit", main, data, self.train_steps, self.batch, 3e-3, seed),
             "weak": Recipe("sit", weak, data, self.weak_steps, self.batch, 3e-3, seed, ema=0.98),
         }
-
-    def networks(self, seed: int, folder: Path, device: torch.device) -> Networks:
-        """Train both networks, or take the trained ones."""
-        recipes = self._recipes(seed)
-        main, main_facts = train(recipes["main"], dataset(), folder, device, f"train main, seed {seed}")
-        weak, weak_facts = train(recipes["weak"], dataset(), folder, device, f"train weak, seed {seed}")
-        keep = ("sha256", "seconds", "parameters")
-        facts = {"main": {k: main_facts[k] for k in keep}, "weak": {k: weak_facts[k] for k in keep}}
-        return Networks(main, weak, facts)
 
     def training_data(self) -> Dataset:
         """All digits."""
@@ -104,10 +82,6 @@ class Digits(Benchmark):
         )
         identity = {"weights_sha256": digest, "recipe": short_hash(RECIPE), "reference": dataset().name}
         return Evaluator(self.space, classifier.extract, reference, identity)
-
-    def decode(self, latents: Tensor) -> NDArray[np.uint8]:
-        """The latents are pixels."""
-        return to_images(latents)
 
 
 @register_benchmark("digits_full")

@@ -1,61 +1,16 @@
 """Grids: the same number of settings for every method.
 
-Where all methods are compared, a sweep runs over a method's *strength*: how far its swept parameter is from the value
-that means no guidance. The pilot tries wide strengths on networks of a seed of its own; the study tries narrow ones
-around what was best there.
+The pilot tries wide strengths on networks of a seed of its own; the study tries narrow ones around what was best there.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
-
-from guidance_bench.experiments.benchmark import Setting
-
-#: Every setting of a method.
-Grid = list[dict[str, Any]]
+from ..shared.grids import Grid, Sweep
 
 #: Strengths of the pilot; each is twice the one before.
 WIDE = (0.025, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6)
 #: Strengths of the study, in units of the pilot's best; each is sqrt(2) times the one before.
 NARROW = (0.5, 0.71, 1.0, 1.41, 2.0, 2.83)
-
-
-def grid(parameter: str, values: Sequence[float], **fixed: Any) -> Grid:
-    """A method's settings: one parameter swept, others held."""
-    return [{**fixed, parameter: value} for value in values]
-
-
-@dataclass(frozen=True)
-class Sweep:
-    """How a method is swept.
-
-    Attributes:
-        parameter: what is swept.
-        unit: of the strength; larger for methods whose parameter is by nature larger.
-        neutral: value of the parameter that means no guidance.
-        fixed: the other parameters that are not at their defaults.
-        linked: parameters swept along, each at a share of the strength.
-    """
-
-    parameter: str = "scale"
-    unit: float = 1.0
-    neutral: float = 1.0
-    fixed: Mapping[str, Any] = field(default_factory=dict)
-    linked: Mapping[str, float] = field(default_factory=dict)
-
-    def grid(self, strengths: Sequence[float]) -> Grid:
-        """The settings of so many strengths."""
-        return [self._setting(strength) for strength in strengths]
-
-    def _setting(self, strength: float) -> dict[str, Any]:
-        linked = {name: self._value(share * strength) for name, share in self.linked.items()}
-        return {**self.fixed, **linked, self.parameter: self._value(strength)}
-
-    def _value(self, strength: float) -> float:
-        return round(self.neutral + self.unit * strength, 4)
-
 
 #: What is fixed is the method's default but for: the published share of low to high frequencies (fdg); a table
 #: measured on the training data (recfg); a threshold that saves a quarter of CFG's evaluations, as in the paper
@@ -130,11 +85,3 @@ PILOT_BEST: dict[str, float] = {
 def around(method: str) -> Grid:
     """A method's settings in the study: the narrow strengths around the pilot's best."""
     return SWEEPS[method].grid([PILOT_BEST[method] * factor for factor in NARROW])
-
-
-def settings(grids: Mapping[str, Grid]) -> list[Setting]:
-    """``none`` and every point of every method's grid."""
-    return [
-        Setting("none", {}),
-        *(Setting(method, dict(point)) for method, points in grids.items() for point in points),
-    ]

@@ -51,6 +51,8 @@ class RunConfig:
     #: run the networks through torch.compile. Changes rounding only.
     compile: bool = False
     output: str = "outputs"
+    #: a folder whose records count as done; "committed": those that come with the project
+    records: str | None = None
     device: str = "auto"
     #: users' files as "group:path", and the method's grid as JSON, percent-encoded (OmegaConf would read "${" in
     #: them): a cluster's job starts from nothing else

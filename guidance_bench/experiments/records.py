@@ -77,13 +77,30 @@ def read_records(path: str | Path | None = None) -> list[dict[str, Any]]:
     Raises:
         UserError: the path does not exist, or a record is corrupt.
     """
-    place = committed_results() if path is None else Path(path)
-    if not place.exists():
-        raise UserError(f"{str(place)!r} does not exist: give a record or a folder of records")
+    place = _place(path)
     if place.is_file():
         return [read_record(place)]
-    files = sorted(f for f in place.rglob("*.json") if f.name == "record.json" or f.parent.name == "records")
-    return [read_record(file) for file in files]
+    return [read_record(file) for file in _files(place)]
+
+
+def record_files(path: str | Path | None = None) -> dict[str, Path]:
+    """The records below a folder (None: the project's own) by the run id that their place says, unread.
+
+    Raises:
+        UserError: the path does not exist.
+    """
+    return {f.parent.name if f.name == "record.json" else f.stem: f for f in _files(_place(path))}
+
+
+def _place(path: str | Path | None) -> Path:
+    place = committed_results() if path is None else Path(path).expanduser()
+    if not place.exists():
+        raise UserError(f"{str(place)!r} does not exist: give a record or a folder of records")
+    return place
+
+
+def _files(place: Path) -> list[Path]:
+    return sorted(f for f in place.rglob("*.json") if f.name == "record.json" or f.parent.name == "records")
 
 
 def load_results(path: str | Path | None = None) -> pd.DataFrame:

@@ -30,6 +30,7 @@ def run(
     method: Method | Sequence[Method] | None = None,
     seeds: int | Sequence[int] | None = None,
     output: str | Path = "outputs",
+    records: str | Path | None = None,
     **benchmark_fields: Any,
 ) -> pd.DataFrame:
     """Train, sample and evaluate; what is in ``output`` already is found there and not made again.
@@ -39,6 +40,7 @@ def run(
         method: name, Python file, instance (``CFG(scale=1.5)``), class, or a list of them; None: the line-up.
         seeds: 0..2^64 - 1, one or several; None: the benchmark's own.
         output: the folder of runs, as the command line's.
+        records: a folder whose records count as done too; "committed": the project's own results.
         benchmark_fields: of the benchmark, e.g. ``samples=400``.
 
     Returns:
@@ -55,7 +57,7 @@ def run(
     for seed in drawn:
         if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**64:
             raise UserError(f"seed={seed!r} is not a whole number in 0..2^64 - 1")
-    workspace = Workspace(output)
+    workspace = Workspace(output, records)
     device = begin(pick_device("auto"))
     torch.set_float32_matmul_precision("highest")
     runner = Runner(chosen, chosen.default_solver(), workspace, device)

@@ -13,20 +13,29 @@ from filelock import BaseFileLock, FileLock, Timeout
 from ..core.console import say, warn
 from ..core.errors import UserError
 from ..core.identity import canonical
-from .records import read_record
+from .records import read_record, record_files
 from .specification import protocol_of
+
+#: Stands for the records that come with the project.
+COMMITTED = "committed"
 
 
 class Workspace:
     """An output folder: ``<run_id>/record.json``, ``<run_id>/samples``, ``models/<recipe>``, ``features/<space>``,
     ``prepass/<hash>``, ``leaderboards/<benchmark>``.
 
+    Args:
+        folder: made where it is not there.
+        records: a folder whose records count as done too, although their samples are not here; "committed": the
+            project's own results.
+
     Raises:
-        UserError: the folder cannot be made or written.
+        UserError: the folder cannot be made or written, or ``records`` does not exist.
     """
 
-    def __init__(self, folder: str | Path) -> None:
+    def __init__(self, folder: str | Path, records: str | Path | None = None) -> None:
         self.folder = Path(folder).expanduser()
+        self._elsewhere = {} if records is None else record_files(None if records == COMMITTED else records)
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -62,6 +71,8 @@ class Workspace:
     def record(self, run_id: str) -> dict[str, Any] | None:
         """The record of a run that is done, else None; :class:`UserError` for a corrupt one."""
         path = self.record_path(run_id)
+        if run_id in self._elsewhere and not path.exists():
+            return read_record(self._elsewhere[run_id])
         try:
             return read_record(path) if path.exists() else None
         except UserError as error:

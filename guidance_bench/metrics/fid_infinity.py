@@ -8,9 +8,9 @@ import numpy as np
 
 from ..core.arrays import as_matrix
 from ..core.parameters import param
-from ..features.statistics import Statistics, feature_statistics
+from ..features.statistics import Statistics
 from .base import Metric, register_metric
-from .fid import frechet_distance
+from .fid import frechet_distance_of_few
 
 if TYPE_CHECKING:
     from ..features.feature_set import FeatureSet
@@ -41,7 +41,7 @@ def frechet_distance_at_infinity(reference: Statistics, samples: Any, points: in
 
 
 def _distance(reference: Statistics, rows: Any) -> float:
-    return frechet_distance(*reference, *feature_statistics(rows))
+    return frechet_distance_of_few(reference, rows, exact=False)
 
 
 @register_metric("fid_infinity")

@@ -6,6 +6,7 @@ with the kernel (x.y / D + 1)^3, averaged over random subsets. Subsets are drawn
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,6 +18,8 @@ from .base import Metric, register_metric
 
 if TYPE_CHECKING:
     from ..features.feature_set import FeatureSet
+
+WHOLE = 8192  # rows of both sides together whose kernels are held whole: half a gigabyte at most
 
 
 def kernel_distance(
@@ -31,12 +34,41 @@ def kernel_distance(
     real, fake = as_matrix(reference, what, subset_size), as_matrix(samples, what, subset_size)
     check_same_width(real, fake)
     rng = np.random.RandomState(seed)
-    values = []
-    for _ in range(subsets):
-        x = fake[rng.choice(len(fake), subset_size, replace=False)]
-        y = real[rng.choice(len(real), subset_size, replace=False)]
-        values.append(unbiased_mmd2(x.astype(np.float64), y.astype(np.float64)))
+    chosen = [
+        (rng.choice(len(fake), subset_size, replace=False), rng.choice(len(real), subset_size, replace=False))
+        for _ in range(subsets)
+    ]
+    if len(fake) + len(real) <= WHOLE:
+        return float(np.mean(_from_whole(real.astype(np.float64), fake.astype(np.float64), chosen)))
+    values = [unbiased_mmd2(fake[x].astype(np.float64), real[y].astype(np.float64)) for x, y in chosen]
     return float(np.mean(values))
+
+
+def _from_whole(
+    real: NDArray[np.float64], fake: NDArray[np.float64], chosen: Sequence[tuple[NDArray[Any], NDArray[Any]]]
+) -> NDArray[np.float64]:
+    """:func:`unbiased_mmd2` of every pair of subsets, from kernels of all rows that are made once.
+
+    With the 0-1 vector s of a subset, the sum of its part of a kernel K is s.K s.
+    """
+    x, y = (_indicators(rows, len(of)) for rows, of in zip(zip(*chosen, strict=True), (fake, real), strict=True))
+    within = _subset_means(_kernel(fake, fake), x) + _subset_means(_kernel(real, real), y)
+    size = len(chosen[0][0])
+    across: NDArray[np.float64] = np.einsum("ij,ij->i", x @ _kernel(fake, real), y) / size**2
+    return within - 2 * across
+
+
+def _indicators(subsets: Sequence[NDArray[Any]], count: int) -> NDArray[np.float64]:
+    ones = np.zeros((len(subsets), count))
+    np.put_along_axis(ones, np.stack(subsets), 1.0, axis=1)
+    return ones
+
+
+def _subset_means(kernel: NDArray[np.float64], s: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Mean over each subset's pairs of different rows."""
+    size = s[0].sum()
+    sums: NDArray[np.float64] = np.einsum("ij,ij->i", s @ kernel, s) - s @ kernel.diagonal()
+    return sums / (size * (size - 1))
 
 
 def unbiased_mmd2(x: NDArray[np.float64], y: NDArray[np.float64]) -> float:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import guidance_bench as gb
+from guidance_bench.experiments.records import committed_results
 
 TINY = Path(__file__).parents[1] / "helpers" / "tiny_benchmark.py"
 CELL = """
@@ -78,3 +79,19 @@ def test_evaluate_gives_the_verbs_numbers_as_a_dictionary(tmp_path):
     np.savez(tmp_path / "images.npz", arr_0=images)
     with pytest.raises(gb.UserError, match="fidd"):
         gb.evaluate(tmp_path / "images.npz", tmp_path / "images.npz", metrics=["fidd"])
+
+
+def test_a_run_whose_record_is_elsewhere_counts_as_done(tmp_path):
+    first = gb.run(str(TINY), method="none", seeds=(0, 1), output=tmp_path / "a")
+    again = gb.run("tiny", method="none", seeds=(0, 1), output=tmp_path / "b", records=tmp_path / "a")
+    assert again.equals(first)
+    assert not list((tmp_path / "b").rglob("*.safetensors"))
+    with pytest.raises(gb.UserError, match="nowhere' does not exist"):
+        gb.run("tiny", method="none", seeds=0, output=tmp_path / "c", records=tmp_path / "nowhere")
+
+
+def test_the_projects_own_records_count_as_done_where_asked(tmp_path):
+    frame = gb.run("digits_full", method="none", seeds=0, output=tmp_path, records="committed")
+    known = gb.load_results(committed_results() / "digits_full")
+    assert frame["time"].tolist() == known[known["run_id"] == frame["run_id"][0]]["time"].tolist()
+    assert not list(tmp_path.rglob("*.safetensors"))

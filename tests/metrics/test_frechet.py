@@ -15,8 +15,10 @@ from guidance_bench.metrics import (
     frechet_distance,
     frechet_distance_from_features,
     kernel_distance,
+    kid,
 )
 from guidance_bench.metrics.base import METRICS
+from guidance_bench.metrics.fid import frechet_distance_of_few
 
 
 def rotation(rng, d):
@@ -192,3 +194,34 @@ def test_kernel_distance_is_unbiased():
 def test_kernel_distance_names_what_is_too_small():
     with pytest.raises(UserError, match="subset_size=1000: 20 rows"):
         kernel_distance(np.zeros((20, 2)), np.zeros((2000, 2)))
+
+
+def test_the_distance_of_few_samples_is_the_distance():
+    """Fewer rows than dimensions: both short forms against the (D, D) one, on a reference of falling spectrum."""
+    rng = np.random.default_rng(3)
+    scale = np.exp(-np.arange(48) / 8) + 1e-3
+    reference = feature_statistics(rng.standard_normal((200, 48)) * scale)
+    for count in (2, 20, 47, 60):
+        samples = rng.standard_normal((count, 48)) * 1.2 * scale + 0.1
+        expected = frechet_distance(*reference, *feature_statistics(samples))
+        assert frechet_distance_of_few(reference, samples) == pytest.approx(expected, rel=1e-10)
+        assert frechet_distance_of_few(reference, samples, exact=False) == pytest.approx(expected, rel=1e-6)
+    with pytest.raises(UserError, match="48 and 7 dimensions"):
+        frechet_distance_of_few(reference, samples[:5, :7])
+
+
+def test_fid_of_few_samples_is_that_of_their_statistics():
+    rng = np.random.default_rng(4)
+    real, fake = (rng.standard_normal((n, 64)).astype(np.float32) for n in (100, 30))
+    reference = FeatureSet({"features": real}, space="inception")
+    few = METRICS.create("fid").compute(reference, FeatureSet({"features": fake}, space="inception"))["fid"]
+    given = FeatureSet({}, {"features": feature_statistics(fake)}, space="inception")
+    assert few == pytest.approx(METRICS.create("fid").compute(reference, given)["fid"], rel=1e-10)
+
+
+def test_kid_is_the_same_from_whole_kernels_and_from_subsets(monkeypatch):
+    rng = np.random.default_rng(5)
+    real, fake = rng.standard_normal((70, 12)), 1.3 * rng.standard_normal((50, 12)) + 0.2
+    whole = kid.kernel_distance(real, fake, subsets=7, subset_size=20)
+    monkeypatch.setattr(kid, "WHOLE", 0)
+    assert kid.kernel_distance(real, fake, subsets=7, subset_size=20) == pytest.approx(whole, rel=1e-12)

@@ -25,6 +25,8 @@ guidance-bench run benchmark=NAME [method=NAME|FILE.py] [NAME=VALUE ...] [-m]
   compile=true         through torch.compile: sooner, the same to rounding
   batch=64             samples in one forward pass (default: a whole block)
   output=outputs       the folder of runs; the same call again continues it
+  records=committed    runs whose records are in this folder (or come with the
+                       project) count as done
   device=auto
   -m method.scale=1.2,1.7,2.2    a sweep: each combination of the lists
 
