@@ -25,3 +25,20 @@ def split_options(arguments: Sequence[str], defaults: dict[str, str]) -> tuple[l
     given = dict(a.split("=", 1) for a in arguments if "=" in a)
     check_options(given, defaults)
     return positional, {**defaults, **given}
+
+
+def whole_number(name: str, text: str, least: int, most: int = 10**9) -> int:
+    """The number that an option's text gives; :class:`UserError` for what is none, or outside ``least..most``."""
+    plain = text.isascii() and text.isdigit() and len(text) <= len(str(most))
+    if not plain or not least <= int(text) <= most:
+        shown = text if len(text) <= 40 else f"{text[:20]}... ({len(text)} characters)"
+        bounds = f"of at least {least}" if most == 10**9 else f"in {least}..{most}"
+        raise UserError(f"{name}={shown!r} is not a whole number {bounds}")
+    return int(text)
+
+
+def truth(name: str, text: str) -> bool:
+    """The truth value that an option's text gives; :class:`UserError` for what is none."""
+    if text.lower() not in ("true", "false"):
+        raise UserError(f"{name}={text!r} is neither true nor false")
+    return text.lower() == "true"

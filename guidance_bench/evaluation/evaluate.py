@@ -60,11 +60,12 @@ def evaluate(
     device: str = "auto",
     jackknife: int = 0,
     keep_reference: str | Path | None = None,
+    partial: bool = False,
 ) -> Evaluation:
     """Compare images with a reference.
 
     Args:
-        samples: a folder of PNG or JPEG, a .npz file, a sample store, or a source; several are independent draws.
+        samples: a folder of image files, a .npz file, a sample store, or a source; several are independent draws.
         reference: ADM's or our own statistics .npz, or images as for ``samples``.
         metrics: names of registered metrics; None: FID, sFID, IS, precision and recall, as far as weights and reference
             allow.
@@ -74,14 +75,18 @@ def evaluate(
         device: "auto", "cpu", "cuda", ...
         jackknife: blocks of the block jackknife of the first draw; 0 for none.
         keep_reference: write the reference's statistics to this .npz file.
+        partial: evaluate what is sound of a sample store that is not whole, instead of refusing it.
 
     Raises:
-        UserError: images, reference or weights that cannot be used, or a metric that cannot be computed from them.
+        UserError: a store that is not whole; images, reference or weights that cannot be used, or a metric that cannot
+            be computed from them.
     """
     started = time.perf_counter()
     rows = _create(metrics or DEFAULT, parameters or {})
     needs = _union(row.needs for row in rows)
-    sources = [Hashed(_open(s)) for s in ([samples] if isinstance(samples, (str, Path, ImageSource)) else samples)]
+    sources = [
+        Hashed(_open(s, partial)) for s in ([samples] if isinstance(samples, (str, Path, ImageSource)) else samples)
+    ]
     extractors = extractors_for(needs, weights, pick_device(device))
 
     def make(source: ImageSource, names: Collection[str]) -> FeatureSet:
@@ -114,8 +119,8 @@ def _create(names: Sequence[str], parameters: Mapping[str, Mapping[str, Any]]) -
     return [METRICS.create(name, **parameters.get(name, {})) for name in names]
 
 
-def _open(samples: str | Path | ImageSource) -> ImageSource:
-    return samples if isinstance(samples, ImageSource) else open_images(samples)
+def _open(samples: str | Path | ImageSource, partial: bool) -> ImageSource:
+    return samples if isinstance(samples, ImageSource) else open_images(samples, partial)
 
 
 def _union(names: Iterable[Iterable[str]]) -> tuple[str, ...]:
@@ -131,7 +136,8 @@ def _facts(row: Metric) -> dict[str, Any]:
 
 
 def _describe(source: Hashed) -> dict[str, Any]:
-    return {"path": source.title, "count": len(source), "size": list(source.shape), "sha256": source.sha256()}
+    facts = {"path": source.title, "count": len(source), "size": list(source.shape), "sha256": source.sha256()}
+    return facts | ({"left_out": dict(source.left_out)} if source.left_out else {})
 
 
 def _possible(

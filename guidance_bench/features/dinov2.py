@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from ..core.arrays import exact_float32
 from ..core.errors import UserError
-from ..storage.image_sets import Pixels
+from ..storage.image_files import Pixels
 from .extractor import Extractor, Features, as_tensor
 
 ARCHITECTURE = "vit_large_patch14_dinov2.lvd142m"

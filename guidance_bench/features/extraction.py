@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from ..core.arrays import as_numpy, default_device, slices
 from ..core.console import bar
-from ..storage.image_sets import ArrayImages, ImageSource, Pixels
+from ..storage.image_files import Pixels
+from ..storage.image_sets import ArrayImages, ImageSource
 from .extractor import Extractor
 from .extractors import extractors_for
 from .feature_set import FeatureSet
@@ -109,7 +110,7 @@ class Hashed(ImageSource):
     def __init__(self, source: ImageSource) -> None:
         self.title = source.title
         self.shape: tuple[int, ...] = ()
-        self.features, self.block = source.features, source.block
+        self.features, self.block, self.left_out = source.features, source.block, source.left_out
         self._source = source
         self._digest = hashlib.sha256()
 

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..storage.image_sets import Pixels
+from ..storage.image_files import Pixels
 
 Features = NDArray[np.float32]
 

@@ -15,7 +15,7 @@ import torch
 
 from ..core.arrays import exact_float32
 from ..core.errors import UserError, did_you_mean
-from ..storage.image_sets import Pixels
+from ..storage.image_files import Pixels
 from .dinov2 import DinoV2Extractor
 from .extractor import Extractor, Features, as_tensor
 from .inception import SIZE, Inception, load_inception

@@ -14,7 +14,7 @@ from safetensors.numpy import save_file
 from ..core.arrays import slices
 from ..core.identity import canonical, short_hash
 from ..storage.files import atomic
-from ..storage.image_sets import Pixels
+from ..storage.image_files import Pixels
 from ..storage.pixels import as_rgb
 from .extractor import Extractor, Features
 

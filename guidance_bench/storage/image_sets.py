@@ -1,4 +1,4 @@
-"""Images on disk as batches of uint8 (N, H, W, 3): folders of PNG or JPEG, ADM's .npz, and our own sample store.
+"""Images on disk as batches of uint8 (N, H, W, 3): folders of image files, ADM's .npz, and our own sample store.
 
 Everything is read in order and in batches, so that memory does not grow with the number of images.
 """
@@ -7,26 +7,23 @@ from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
-from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from itertools import islice
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from ..core.arrays import slices
+from ..core.console import say, warn
 from ..core.errors import UserError
-from .npz import ArrayStream, npz_keys
+from .image_files import Pixels, decoded, list_images
+from .npz import ArrayStream, conversion, npz_keys
 from .pixels import as_rgb
+from .sample_store import PATTERN, SampleStore
 
-Pixels = NDArray[np.uint8]
 ADM_KEY = "arr_0"
-SUFFIXES = (".png", ".jpg", ".jpeg")
-MODES = ("1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "YCbCr")  # eight bits a channel at most
 
 
 class ImageSource(ABC):
@@ -36,9 +33,11 @@ class ImageSource(ABC):
         title: what messages call it: the path.
         features: folder in which the images' features are kept; None: they are not.
         block: images a kept file.
+        left_out: what lies there and was not read, by kind.
     """
 
     title: str
+    left_out: Mapping[str, int] = {}
     features: Path | None = None
     block: int = 256
 
@@ -95,11 +94,17 @@ class DatasetImages(ImageSource):
 
 
 class FolderImages(ImageSource):
-    """Every PNG and JPEG below a folder, in the order of their paths, decoded by threads ahead of their use."""
+    """Every image file below a folder, in the order of their paths, decoded by threads ahead of their use.
+
+    What was read and what was left out is said in one line; the rules are those of :mod:`.image_files`.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.title = str(folder)
-        self._files = sorted(f for f in folder.rglob("*") if f.suffix.lower() in SUFFIXES and f.is_file())
+        listing = list_images(folder)
+        self._files = listing.files
+        self.left_out = listing.left_out
+        say(listing.summary())
 
     def __len__(self) -> int:
         return len(self._files)
@@ -108,7 +113,7 @@ class FolderImages(ImageSource):
         """Decoded images; all must be as large as the first."""
         batch: list[Pixels] = []
         first: Pixels | None = None
-        for file, pixels in zip(self._files, _decoded(self._files, 2 * size), strict=True):
+        for file, pixels in zip(self._files, decoded(self._files, 2 * size), strict=True):
             first = pixels if first is None else first
             if pixels.shape != first.shape:
                 raise UserError(f"{str(file)!r} is {_size(pixels)} but {str(self._files[0])!r} is {_size(first)}")
@@ -131,9 +136,13 @@ class NpzImages(ImageSource):
         self.title = str(file)
         keys = npz_keys(file)
         if ADM_KEY not in keys:
-            raise UserError(f"{self.title!r} holds no images: it has {', '.join(keys) or 'nothing'} but no {ADM_KEY!r}")
+            has = ", ".join(keys) or "nothing"
+            raise UserError(f"{self.title!r} holds no images: it has {has} but no {ADM_KEY!r}{conversion(file)}")
         self._stream = ArrayStream.open(file, ADM_KEY)
-        check_images(self._stream.shape, self._stream.dtype, self.title)
+        try:
+            check_images(self._stream.shape, self._stream.dtype, self.title)
+        except UserError as error:
+            raise UserError(f"{error}{conversion(file)}") from error
 
     def __len__(self) -> int:
         return self._stream.shape[0]
@@ -144,16 +153,27 @@ class NpzImages(ImageSource):
 
 
 class StoreImages(ImageSource):
-    """The shards of a sample store, in the order of their indices."""
+    """The shards of a sample store, in the order of their indices.
 
-    def __init__(self, files: Sequence[Path], folder: Path) -> None:
+    A store of ours is checked first: what was looked at before by size, time and inode, else pixel by pixel.
+
+    Args:
+        folder: the store, or the run that it belongs to.
+        partial: whether a store that is not whole is read as far as it is sound.
+
+    Raises:
+        UserError: shards are missing or damaged, and ``partial`` is not asked for.
+    """
+
+    def __init__(self, folder: Path, partial: bool = False) -> None:
         self.title = str(folder)
+        files, whole = _sound_shards(folder, partial)
         self._shapes = {file: _shard_shape(file) for file in files}
         sizes = {shape[1:] for shape in self._shapes.values()}
         if len(sizes) > 1:
             raise UserError(f"{self.title!r} holds shards of images of two sizes: {', '.join(map(str, sorted(sizes)))}")
         counts = [shape[0] for shape in self._shapes.values()]
-        if all(count == counts[0] for count in counts[:-1]) and counts[-1] <= counts[0]:
+        if whole and all(count == counts[0] for count in counts[:-1]) and counts[-1] <= counts[0]:
             place = files[0].parent
             beside = place.parent if place.name == "samples" else place
             self.features, self.block = beside / "features" if os.access(beside, os.W_OK) else None, counts[0]
@@ -172,16 +192,20 @@ class StoreImages(ImageSource):
                     yield as_rgb(images[part])
 
 
-def open_images(path: str | Path) -> ImageSource:
-    """The images at ``path``: a folder of PNG and JPEG files or of shards, or a .npz file with ``arr_0``.
+def open_images(path: str | Path, partial: bool = False) -> ImageSource:
+    """The images at ``path``: a folder of image files or of shards, or a .npz file with ``arr_0``.
+
+    Args:
+        path: where they are.
+        partial: whether a sample store that is not whole is read as far as it is sound.
 
     Raises:
-        UserError: nothing there, nothing that is an image, or fewer than two images.
+        UserError: nothing there, nothing that is an image, fewer than two images, or a store that is not whole.
     """
     place = Path(path).expanduser()
     if not place.exists():
         raise UserError(f"{str(place)!r} does not exist")
-    source = _open_folder(place) if place.is_dir() else _open_file(place)
+    source = _open_folder(place, partial) if place.is_dir() else _open_file(place)
     if len(source) < 2:
         raise UserError(f"{source.title!r} holds {len(source)} images; at least 2 are needed")
     return source
@@ -195,40 +219,15 @@ def check_images(shape: tuple[int, ...], dtype: np.dtype[Any], title: str) -> No
         raise UserError(f"{title!r} holds {dtype}; images must be uint8 in 0..255")
 
 
-def _open_folder(folder: Path) -> ImageSource:
-    shards = sorted(folder.glob("*.safetensors")) or sorted(folder.glob("samples/*.safetensors"))
-    return StoreImages(shards, folder) if shards else FolderImages(folder)
+def _open_folder(folder: Path, partial: bool) -> ImageSource:
+    shards = any(folder.glob(PATTERN)) or any(folder.glob(f"samples/{PATTERN}"))
+    return StoreImages(folder, partial) if shards else FolderImages(folder)
 
 
 def _open_file(file: Path) -> ImageSource:
-    if file.suffix != ".npz":
-        raise UserError(f"{str(file)!r} is neither a folder nor a .npz file")
-    return NpzImages(file)
-
-
-# -- PNG and JPEG
-
-
-def _decoded(files: Iterable[Path], ahead: int) -> Iterator[Pixels]:
-    """Decode in order, at most ``ahead`` files before their use."""
-    todo = iter(files)
-    with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
-        pending: deque[Future[Pixels]] = deque(pool.submit(_decode, file) for file in islice(todo, ahead))
-        while pending:
-            yield pending.popleft().result()
-            pending.extend(pool.submit(_decode, file) for file in islice(todo, 1))
-
-
-def _decode(file: Path) -> Pixels:
-    try:
-        with Image.open(file) as image:
-            if image.mode not in MODES:
-                raise UserError(f"{str(file)!r} has pixels of kind {image.mode!r}; 8 bits a channel are needed")
-            return np.asarray(image.convert("RGB"))
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
-        if isinstance(error, UserError):
-            raise
-        raise UserError(f"{str(file)!r} cannot be decoded as an image: {error}") from error
+    if file.suffix.lower() == ".npz":
+        return NpzImages(file)
+    raise UserError(f"{str(file)!r} is neither a folder nor a .npz file{conversion(file)}")
 
 
 def _size(pixels: Pixels) -> str:
@@ -236,6 +235,32 @@ def _size(pixels: Pixels) -> str:
 
 
 # -- shards
+
+
+def _sound_shards(folder: Path, partial: bool) -> tuple[list[Path], bool]:
+    """The files to read in order, and whether they are all of a store of ours."""
+    place = folder if any(folder.glob(PATTERN)) else folder / "samples"
+    files = sorted(place.glob(PATTERN))
+    try:
+        store = SampleStore.open(place)
+    except UserError:  # shards of another program, which tell nothing of the set
+        return files, True
+    try:
+        store.digest()
+        return [store.path(*block) for block in store.blocks], True
+    except UserError as error:
+        absent = set(store.missing())
+        count = sum(stop - start for start, stop in absent)
+        told = (
+            f"{str(folder)!r} is not whole: {len(absent)} of {len(store.blocks)} blocks, {count} of {len(store)} "
+            "samples, are missing or damaged"
+        )
+        if not partial:
+            raise UserError(
+                f"{told}; run the same command again, or evaluate what is there with partial=true"
+            ) from error
+        warn(f"{told}; the other {len(store) - count} are evaluated")
+        return [store.path(*block) for block in store.blocks if block not in absent], False
 
 
 def _shard_shape(file: Path) -> tuple[int, ...]:

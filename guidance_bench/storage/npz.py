@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+import warnings
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -15,6 +17,8 @@ from numpy.typing import NDArray
 
 from ..core.errors import UserError
 
+#: Where other programs keep images, most likely first.
+KEYS = ("arr_0", "images", "samples", "x", "data", "imgs", "sample", "image")
 _DAMAGE = (ValueError, EOFError, OSError, zipfile.BadZipFile, zlib.error)
 
 
@@ -116,3 +120,61 @@ def _header(member: IO[bytes], file: Path, key: str) -> tuple[tuple[int, ...], n
         kind = "holds Python objects" if dtype.hasobject else "is in Fortran order; save a C-ordered array"
         raise UserError(f"{str(file)!r}: {key!r} {kind}")
     return tuple(shape), dtype
+
+
+# -- the line that turns an array file of another form into ADM's
+
+
+def conversion(file: Path) -> str:
+    """``"; convert it with: python -c ..."`` for a file that can be converted, else an empty string."""
+    try:
+        line = _line(file)
+    except Exception:  # whatever is wrong with the file, the caller has a sentence for it
+        return ""
+    return f"; convert it with: {line}" if line else ""
+
+
+def _line(file: Path) -> str:
+    ending = file.suffix.lower()
+    if ending not in (".npy", ".npz"):
+        return ""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        loaded: Any = np.load(file, mmap_mode="r" if ending == ".npy" else None, allow_pickle=False)
+        key = "" if ending == ".npy" else next((k for k in (*KEYS, *npz_keys(file)) if _is_images(loaded, k)), "")
+        array = loaded[key] if key else loaded
+    if not isinstance(array, np.ndarray) or not _shape(array):
+        return ""
+    target = file.with_name(f"{file.stem}_adm.npz")
+    code = f"import numpy as np; x = np.load({str(file)!r}){f'[{key!r}]' if key else ''}; "
+    code += "".join(f"x = {step}; " for step in _steps(array))
+    return f"python -c {shlex.quote(f'{code}np.savez({str(target)!r}, x)')}"
+
+
+def _is_images(loaded: Any, key: str) -> bool:
+    return key in loaded and bool(_shape(loaded[key]))
+
+
+def _shape(array: NDArray[Any]) -> str:
+    """Which axis has the channels: "last", "first", "none"; empty for what is no set of images."""
+    if array.dtype.kind not in "fiu" or 0 in array.shape:
+        return ""
+    if array.ndim == 3:
+        return "none"
+    if array.ndim == 4 and (array.shape[-1] in (1, 3) or array.shape[1] in (1, 3)):
+        return "last" if array.shape[-1] in (1, 3) else "first"
+    return ""
+
+
+def _steps(array: NDArray[Any]) -> list[str]:
+    steps = {"last": [], "none": ["x[..., None]"], "first": ["x.transpose(0, 2, 3, 1)"]}[_shape(array)]
+    channels = {"last": array.shape[-1], "none": 1, "first": array.shape[1]}[_shape(array)]
+    steps += ["x.repeat(3, -1)"] if channels == 1 else []
+    if array.dtype == np.uint8:
+        return [*steps, "np.ascontiguousarray(x)"]
+    some = np.asarray(array[:64], np.float64)
+    if array.dtype.kind == "f" and some.min() < 0:
+        scaled = "x * 127.5 + 127.5"  # of [-1, 1]
+    else:
+        scaled = "x * 255" if array.dtype.kind == "f" and some.max() <= 1 else "x"
+    return [*steps, f"({scaled}).round().clip(0, 255).astype(np.uint8)"]

@@ -19,27 +19,31 @@ from ...features.kept import BATCH
 from ...leaderboard.metric_columns import column_of
 from ...metrics.base import METRICS
 from ...storage.files import write_json
-from ..options import check_options, wants_help
+from ..options import check_options, truth, wants_help, whole_number
 
 __all__ = ["Evaluation", "command", "evaluate", "run_evaluate", "table"]
 
 HELP = """\
 guidance-bench evaluate SAMPLES [SAMPLES ...] reference=FILE
 
-  SAMPLES          a folder of PNG or JPEG, a .npz with arr_0, a sample store;
-                   several are independent draws of one method
+  SAMPLES          a folder of images (whatever Pillow reads; hidden files and
+                   EXIF rotation are ignored), a .npz with arr_0, a sample
+                   store; several are independent draws of one method
   reference=FILE   ADM's .npz (mu sigma mu_s sigma_s arr_0), one of our own, or
                    images like SAMPLES
   metrics=a,b      registered metrics, or a .py file that registers some
                    (default: fid,sfid,inception_score,precision_recall)
   NAME.PARAM=VALUE a metric's parameter, e.g. precision_recall.mode=adm_fp16
   weights=FILE     Inception's weights (default: found or downloaded)
+  partial=true     evaluate what is sound of a store that is not whole
   jackknife=N      standard errors of a single draw from N blocks
   keep_reference=FILE  write the reference's statistics to FILE (.npz)
   output=FILE      of the record (default: outputs/evaluations/<id>.json)
   batch_size=32, device=auto"""
 
-OPTIONS = ("reference", "metrics", "weights", "jackknife", "keep_reference", "output", "batch_size", "device")
+OPTIONS = (
+    "reference", "metrics", "weights", "jackknife", "keep_reference", "output", "batch_size", "device", "partial",
+)  # fmt: skip
 WIDTH = 80
 
 
@@ -66,10 +70,11 @@ def command(arguments: Sequence[str]) -> int:
         metrics=_metrics(options["metrics"]) if "metrics" in options else None,
         parameters=_parameters({name: value for name, value in given.items() if "." in name}),
         weights=options.get("weights"),
-        batch_size=_integer("batch_size", options.get("batch_size", str(BATCH)), 1),
+        batch_size=whole_number("batch_size", options.get("batch_size", str(BATCH)), 1),
         device=options.get("device", "auto"),
-        jackknife=_integer("jackknife", options.get("jackknife", "0"), 0),
+        jackknife=whole_number("jackknife", options.get("jackknife", "0"), 0),
         keep_reference=options.get("keep_reference"),
+        partial=truth("partial", options.get("partial", "false")),
         output=options.get("output"),
     )
     return 0
@@ -153,9 +158,3 @@ def _literal(value: str) -> Any:
         return ast.literal_eval(value)
     except (ValueError, SyntaxError):
         return value
-
-
-def _integer(name: str, value: str, least: int) -> int:
-    if not value.isdigit() or int(value) < least:
-        raise UserError(f"{name}={value!r} is not a whole number of at least {least}")
-    return int(value)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ...core.console import say
 from ...core.errors import UserError
-from ..options import check_options, wants_help
+from ..options import check_options, wants_help, whole_number
 
 HELP = """\
 guidance-bench export RUN to=FILE_OR_FOLDER
@@ -42,12 +42,6 @@ def command(arguments: Sequence[str]) -> int:
     from ...storage.export import export, find
 
     store = find(runs[0], Path(options.get("output", "outputs")))
-    shape = tuple(_whole(name, options.get(name, "10")) for name in ("columns", "rows"))
+    shape = tuple(whole_number(name, options.get(name, "10"), 1, 1000) for name in ("columns", "rows"))
     say(f"{export(store, Path(options['to']).expanduser(), *shape)}")
     return 0
-
-
-def _whole(name: str, text: str) -> int:
-    if not (text.isascii() and text.isdigit() and 1 <= int(text[:6]) <= 1000 and len(text) < 5):
-        raise UserError(f"{name}={text!r} is not a whole number in 1..1000")
-    return int(text)
