@@ -52,15 +52,20 @@ def _registered(node: ast.ClassDef, decorator: str) -> str | None:
 
 
 def _fields(node: ast.ClassDef, classes: dict[str, ast.ClassDef], names: dict[str, str]) -> list[str] | None:
-    """Fields of a dataclass: those of its registered bases, then its own; a base from elsewhere may have any."""
+    """Fields of a dataclass: those of its bases, then its own; a base from elsewhere may have any.
+
+    A base that is neither registered nor a dataclass announces fields and has none.
+    """
     found: dict[str, None] = {}
     for base in map(ast.unparse, node.bases):
-        if base in names:
+        if base in classes:
             inherited = _fields(classes[base], classes, names)
             if inherited is None:
                 return None
             found |= dict.fromkeys(inherited)
         elif base not in ROOTS:
             return None
+    if node.name not in names and "dataclass" not in map(ast.unparse, node.decorator_list):
+        return list(found)
     own = (n for n in node.body if isinstance(n, ast.AnnAssign) and "ClassVar" not in ast.unparse(n.annotation))
     return list(found | dict.fromkeys(ast.unparse(n.target) for n in own))

@@ -96,7 +96,7 @@ def run_configured(config: DictConfig) -> None:
     beside = method is None or (bool(grid) if config.lineup is None else config.lineup)
     others = select(benchmark.line_up(), _known_methods(benchmark)) if beside else []
     seeds = _seeds(config, benchmark)
-    workspace = Workspace(config.output)
+    workspace = Workspace(config.output, config.records)
     device = begin(pick_device(config.device))
     batch = _batch(config.batch)
     fast = {"precision": config.precision or "", "compile": config.compile}

@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from importlib import import_module
 
 from ..options import wants_help
-from .words import as_list, check_at_once, split_flags
+from .words import as_list, check_at_once, of_benchmark, split_flags
 
 HELP = """\
 guidance-bench run benchmark=NAME [method=NAME|FILE.py] [NAME=VALUE ...] [-m]
 
   benchmark=digits     the benchmark; alone: its whole line-up (train, sample,
                        evaluate, leaderboard)
+  data=PATH            your images, one folder a class, for benchmark=folder
   method=ig            one method instead of the line-up, or a Python file
   method.scale=1.7     a parameter of the method; also benchmark. and solver.
   method.scale=[1.2,1.5,1.8]     a grid of settings beside the line-up: all of
@@ -45,7 +46,7 @@ def command(arguments: Sequence[str]) -> int:
         print(HELP)
         return 0 if arguments else 2
     flags, overrides = split_flags(arguments)
-    overrides = [as_list(override) for override in overrides]
+    overrides = [as_list(of_benchmark(override)) for override in overrides]
     check_at_once(overrides)
     launch = import_module("..jobs", __name__).launch  # torch and all that hangs on it
     status: int = launch(flags, overrides)

@@ -28,6 +28,7 @@ OPTIONS = (
     "precision",
     "compile",
     "output",
+    "records",
     "device",
 )
 #: A name; null, lists, sweeps and paths are not.
@@ -59,6 +60,11 @@ def split_flags(words: Sequence[str]) -> tuple[list[str], list[str]]:
     for override in overrides:
         flags.remove(override)
     return flags, overrides
+
+
+def of_benchmark(override: str) -> str:
+    """``data=PATH`` as the benchmark's own field."""
+    return f"benchmark.{override}" if override.startswith("data=") else override
 
 
 def as_list(override: str) -> str:
