@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import sys
@@ -46,12 +47,28 @@ def main(argv: Sequence[str] | None = None) -> int:
     except UserError as error:
         print(f"{speaker()}: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt as stop:
-        print(f"\n{speaker()}: stopped; the same command continues where it was", file=sys.stderr)
-        return 143 if isinstance(stop, Terminated) else 130
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
+    except OSError as error:
+        if error.errno not in PLACES:
+            raise
+        print(f"{speaker()}: {_shortened(error.filename)}: {error.strerror}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt as stop:
+        print(f"\n{speaker()}: stopped; the same command continues where it was", file=sys.stderr)
+        return 143 if isinstance(stop, Terminated) else 130
+
+
+#: What a file system says of a path that somebody has mistyped or may not use.
+PLACES = {
+    errno.ENAMETOOLONG, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.EROFS, errno.ENOSPC,
+}  # fmt: skip
+
+
+def _shortened(path: Any) -> str:
+    text = str(path)
+    return repr(text if len(text) <= 200 else f"{text[:60]}...{text[-60:]}")
 
 
 class Terminated(KeyboardInterrupt):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +12,7 @@ from filelock import BaseFileLock, FileLock, Timeout
 from ..core.console import say, warn
 from ..core.errors import UserError
 from ..core.identity import canonical
+from ..storage.files import check_writable, remove_empty, short, sweep
 from .records import read_record, record_files
 from .specification import protocol_of
 
@@ -25,23 +25,22 @@ class Workspace:
     ``prepass/<hash>``, ``leaderboards/<benchmark>``.
 
     Args:
-        folder: made where it is not there.
+        folder: made with the first thing that is kept in it.
         records: a folder whose records count as done too, although their samples are not here; "committed": the
             project's own results.
 
     Raises:
-        UserError: the folder cannot be made or written, or ``records`` does not exist.
+        UserError: the folder could not be made or written, or ``records`` does not exist.
     """
 
     def __init__(self, folder: str | Path, records: str | Path | None = None) -> None:
         self.folder = Path(folder).expanduser()
         self._elsewhere = {} if records is None else record_files(None if records == COMMITTED else records)
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise UserError(f"output={str(folder)!r} cannot be written: {error.strerror}") from error
-        if not os.access(self.folder, os.W_OK):
-            raise UserError(f"output={str(folder)!r} cannot be written: permission denied")
+            self._new = not self.folder.exists()
+            check_writable(self.folder / "record.json")
+        except (UserError, OSError) as error:
+            raise UserError(f"output={short(folder)} cannot be written: {_why(error)}") from error
 
     @property
     def models(self) -> Path:
@@ -99,10 +98,14 @@ class Workspace:
     def lock(self, name: str) -> Iterator[None]:
         """Hold a piece of work alone; a second process waits, and says for what. A dead process's lock is free.
 
+        What a killed process has left half written in the folder is removed first. Where the work is refused or
+        stopped before it has kept anything, its folder goes again.
+
         Raises:
             UserError: the folder cannot be written, or its file system has no locks.
         """
-        path = self.folder / name / "lock"
+        place = self.folder / name
+        path = place / "lock"
         lock = FileLock(path)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -110,9 +113,26 @@ class Workspace:
         except (OSError, NotImplementedError) as error:
             raise UserError(f"cannot lock {str(path)!r}: {error}") from error
         try:
+            sweep(place, deep=True)
             yield
+        except BaseException:
+            self._discard(place)
+            raise
         finally:
             lock.release()
+
+    def _discard(self, place: Path) -> None:
+        """Remove a locked folder that holds nothing else; who waits for the lock then makes it anew."""
+        if [path.name for path in place.iterdir()] == ["lock"]:
+            (place / "lock").unlink(missing_ok=True)
+            between = [folder for folder in place.parents if self.folder in folder.parents]
+            remove_empty([place, *between, *([self.folder] if self._new else [])])
+
+
+def _why(error: Exception) -> str:
+    if isinstance(error, OSError):
+        return error.strerror or str(error)
+    return str(error).partition(": ")[2]
 
 
 def _acquire(lock: BaseFileLock, name: str) -> None:

@@ -6,9 +6,11 @@ label policy sorts the classes, so evaluators that split a file (ADM's Inception
 
 from __future__ import annotations
 
+import glob
 import os
 import shutil
 import tempfile
+import time
 import zipfile
 from collections.abc import Iterable
 from itertools import islice
@@ -20,7 +22,7 @@ from numpy.typing import NDArray
 
 from ..core.console import bar
 from ..core.errors import UserError, did_you_mean
-from .files import atomic, umask
+from .files import IDLE, atomic, check_writable, umask
 from .pixels import as_rgb
 from .sample_store import SampleStore
 
@@ -42,6 +44,7 @@ def export(store: SampleStore, target: Path, columns: int = 10, rows: int = 10) 
     Raises:
         UserError: a shard is missing or damaged, or the target cannot be written.
     """
+    check_writable(target if target.suffix else target / "labels.csv")
     if target.suffix == ".npz":
         write_npz(store, target)
     elif target.suffix == ".png":
@@ -84,6 +87,7 @@ def write_folder(store: SampleStore, target: Path) -> None:
     temporary = None
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
+        _sweep_folders(target)
         temporary = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}."))
         temporary.chmod(0o777 & ~umask())
         _write_pictures(store, temporary)
@@ -93,6 +97,14 @@ def write_folder(store: SampleStore, target: Path) -> None:
     finally:
         if temporary is not None:
             shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _sweep_folders(target: Path) -> None:
+    """Remove what killed exports to the same folder have left half written."""
+    for leftover in target.parent.glob(f".{glob.escape(target.name)}.????????"):
+        newest = max((path.stat().st_mtime for path in leftover.glob("*")), default=leftover.stat().st_mtime)
+        if leftover.is_dir() and newest < time.time() - IDLE:
+            shutil.rmtree(leftover, ignore_errors=True)
 
 
 def _write_pictures(store: SampleStore, folder: Path) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Collection, Iterator, Mapping
+import time
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,8 @@ from safetensors import SafetensorError
 from ..core.errors import UserError
 
 SUFFIX = ".tmp"
+NAME = 255  # bytes of a file's name, on every file system in use
+IDLE = 600.0  # seconds without a change after which a temporary file is that of a dead process
 SEAL = "seal"
 
 
@@ -26,19 +30,45 @@ def umask() -> int:
     return mask
 
 
+def check_writable(path: Path) -> None:
+    """Raise :class:`UserError` where a file could not be made, before there is work to lose; nothing is made."""
+    try:
+        if path.is_dir():
+            raise UserError(f"cannot write {short(path)}: it is a folder")
+        place = next(folder for folder in path.absolute().parents if folder.exists())
+    except OSError as error:
+        raise UserError(f"cannot write {short(path)}: {error.strerror or error}") from error
+    if not place.is_dir():
+        raise UserError(f"cannot write {short(path)}: {str(place)!r} is no folder")
+    if not os.access(place, os.W_OK):
+        raise UserError(f"cannot write {short(path)}: permission denied in {str(place)!r}")
+
+
+def short(path: str | Path) -> str:
+    """A path in quotes for a message, its middle left out where it is long."""
+    text = str(path)
+    return repr(text if len(text) <= 2 * NAME else f"{text[:60]}...{text[-60:]}")
+
+
 @contextmanager
 def atomic(path: Path) -> Iterator[Path]:
     """Give a temporary path in the same folder; on success it replaces ``path`` in one step, on failure it is removed.
 
+    So are the folders that were made for it. What a killed process left of the same file goes, too.
+
     Raises:
         UserError: the folder cannot be written, or the disk is full.
     """
+    beginning = f".{path.name[:100]}."
+    made: list[Path] = []
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=SUFFIX)
+        made = _make_folders(path.parent)
+        sweep(path.parent, beginning, IDLE)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=beginning, suffix=SUFFIX)
         os.close(handle)
     except OSError as error:
-        raise UserError(f"cannot write {str(path)!r}: {error.strerror or error}") from error
+        remove_empty(made)
+        raise UserError(f"cannot write {short(path)}: {error.strerror or error}") from error
     temporary = Path(name)
     try:
         yield temporary
@@ -46,10 +76,30 @@ def atomic(path: Path) -> Iterator[Path]:
         os.replace(temporary, path)
         _flush_folder(path.parent)
     except (OSError, SafetensorError, RuntimeError) as error:
-        raise UserError(f"cannot write {str(path)!r}: {_reason(error)}") from error
+        raise UserError(f"cannot write {short(path)}: {_reason(error)}") from error
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
+        if not path.exists():
+            remove_empty(made)
+
+
+def _make_folders(folder: Path) -> list[Path]:
+    """Make a folder and those above it; the new ones, the innermost first."""
+    new = [place for place in (folder, *folder.parents) if not place.exists()]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        remove_empty(new)
+        raise
+    return new
+
+
+def remove_empty(folders: Iterable[Path]) -> None:
+    """Remove folders that hold nothing, the innermost first; others stay."""
+    for folder in folders:
+        with suppress(OSError):
+            folder.rmdir()
 
 
 def _reason(error: Exception) -> str:
@@ -80,11 +130,21 @@ def _flush_folder(folder: Path) -> None:
             os.close(handle)
 
 
-def sweep(folder: Path) -> None:
-    """Remove what killed processes have left half written; only for the one process that writes in this folder."""
-    for leftover in folder.glob(f".*{SUFFIX}"):
+def sweep(folder: Path, beginning: str = ".", idle: float = 0.0, *, deep: bool = False) -> None:
+    """Remove what killed processes have left half written.
+
+    Args:
+        folder: where; for the one process that writes there, unless ``idle`` is given.
+        beginning: of the names.
+        idle: seconds for which a file must have been left alone.
+        deep: whether to look into the folders inside as well.
+    """
+    pattern = f"{glob.escape(beginning)}*{SUFFIX}"
+    latest = time.time() - idle
+    for leftover in folder.rglob(pattern) if deep else folder.glob(pattern):
         with suppress(OSError):
-            leftover.unlink()
+            if leftover.stat().st_mtime <= latest or not idle:
+                leftover.unlink()
 
 
 def write_text(path: Path, text: str) -> None:

@@ -18,7 +18,7 @@ from ...experiments.records import seal
 from ...features.kept import BATCH
 from ...leaderboard.metric_columns import column_of
 from ...metrics.base import METRICS
-from ...storage.files import write_json
+from ...storage.files import check_writable, write_json
 from ..options import check_options, truth, wants_help, whole_number
 
 __all__ = ["Evaluation", "command", "evaluate", "run_evaluate", "table"]
@@ -93,6 +93,9 @@ def run_evaluate(samples: Sequence[str], reference: str, *, output: str | None =
         UserError: as :func:`guidance_bench.evaluation.evaluate.evaluate`, or a record that cannot be written.
     """
     check_torchvision()
+    for target in (output, options.get("keep_reference")):
+        if target:
+            check_writable(Path(target).expanduser())
     result = evaluate(samples, reference, **options)
     name = short_hash(_specification(result))
     path = Path(output) if output else Path("outputs/evaluations") / f"{name}.json"

@@ -8,11 +8,15 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, unquote
 
 import hydra
 import torch
+from hydra import compose, initialize
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
@@ -29,6 +33,8 @@ from ...experiments.workspace import Workspace
 from ...guidance.method import METHODS, Guidance
 from .overrides import checked, ensure_loaded, first_lines, load_plugin
 
+#: Points of a sweep that are checked before the first is run.
+MOST_CHECKED = 100
 #: Records of this process's runs, in order; a sweep's table is made of them.
 _records: list[dict[str, Any]] = []
 #: The user's mistake that stopped the jobs: Hydra would print more than one line about it.
@@ -49,6 +55,8 @@ def launch(flags: Sequence[str], overrides: Sequence[str]) -> int:
     register_configs([quote(p) for p in plugins], grid)
     multirun = "-m" in flags or "--multirun" in flags
     os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come to us as they are
+    if all(flag in ("-m", "--multirun") for flag in flags):
+        _check_jobs(overrides)
     global _home
     _home = os.getpid()
     _records.clear()
@@ -84,8 +92,31 @@ def job(config: DictConfig) -> None:
         _mistakes.append(mistake)
 
 
-def run_configured(config: DictConfig) -> None:
-    """A line-up, a method's settings beside it, or a single method."""
+def _check_jobs(overrides: Sequence[str]) -> None:
+    """Raise the mistakes of every job before Hydra, which makes folders before it calls the first."""
+    own = [word for word in overrides if not word.startswith(("hydra.", "hydra/"))]
+    try:
+        jobs = BasicSweeper.split_arguments(OverridesParser.create().parse_overrides(own), None)[0]
+        with initialize(version_base="1.3", config_path=None):
+            for words in jobs[:MOST_CHECKED]:
+                _plan(compose("run", overrides=list(words)))
+    except (HydraException, OmegaConfBaseException) as error:
+        raise UserError(first_lines(error)) from error
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """What a configuration asks for, checked; nothing is made yet."""
+
+    benchmark: Benchmark
+    own: list[Setting]
+    others: list[Setting]
+    beside: bool
+    seeds: tuple[int, ...]
+    runner: Runner
+
+
+def _plan(config: DictConfig) -> _Plan:
     benchmark: Benchmark | None = build("benchmark", config.benchmark)
     if benchmark is None:
         raise UserError(f"no benchmark is chosen: benchmark=NAME (known: {', '.join(BENCHMARKS.names())})")
@@ -96,19 +127,26 @@ def run_configured(config: DictConfig) -> None:
     beside = method is None or (bool(grid) if config.lineup is None else config.lineup)
     others = select(benchmark.line_up(), _known_methods(benchmark)) if beside else []
     seeds = _seeds(config, benchmark)
-    workspace = Workspace(config.output, config.records)
-    device = begin(pick_device(config.device))
     batch = _batch(config.batch)
+    workspace = Workspace(config.output, config.records)
     fast = {"precision": config.precision or "", "compile": config.compile}
-    runner = Runner(benchmark, solver, workspace, device, batch, **fast)
+    runner = Runner(benchmark, solver, workspace, pick_device(config.device), batch, **fast)
+    return _Plan(benchmark, own, others, beside, seeds, runner)
+
+
+def run_configured(config: DictConfig) -> None:
+    """A line-up, a method's settings beside it, or a single method."""
+    plan = _plan(config)
+    runner, workspace = plan.runner, plan.runner.workspace
+    runner.device = begin(runner.device)
     torch.set_float32_matmul_precision("highest")
-    records = runner.run_all(_distinct([*own, *others]), seeds)
+    records = runner.run_all(_distinct([*plan.own, *plan.others]), plan.seeds)
     _records.extend(records)
     if not is_first():
         return
-    if beside:
-        _publish(benchmark, workspace, records)
-    elif len(own) > 1:
+    if plan.beside:
+        _publish(plan.benchmark, workspace, records)
+    elif len(plan.own) > 1:
         _show_table(records)
     else:
         _show_records(records, workspace)
@@ -137,6 +175,8 @@ def _seeds(config: DictConfig, benchmark: Benchmark) -> tuple[int, ...]:
             raise UserError("seeds=[] names no seed: seeds=0,1,2")
     else:
         seeds = benchmark.seeds if config.seed is None else (config.seed,)
+        if not seeds:
+            raise UserError("benchmark.seeds=[] names no seed: seeds=0,1,2")
     for seed in seeds:
         if not 0 <= seed < 2**64:
             raise UserError(f"seed={seed} is outside 0..2^64 - 1")

@@ -33,6 +33,9 @@ OPTIONS = (
 )
 #: A name; null, lists, sweeps and paths are not.
 NAME = re.compile(r"[A-Za-z_][\w-]*")
+DIGITS = 20  # of 2^64 - 1
+LONG = re.compile(rf"(?:^|[\s,\[(])[-+]?(\d{{{DIGITS + 1},}})(?:$|[\s,\])])")
+TEXTS = ("output", "records", "device")  # options that are no numbers, whatever they look like
 LISTED = re.compile(r"seeds=\s*(\d+(?:\s*,\s*\d+)*)\s*")
 
 
@@ -78,6 +81,8 @@ def check_at_once(overrides: Sequence[str]) -> None:
 
     What it lets pass is checked again, with the registries.
     """
+    for override in overrides:
+        _check_length(override)
     plain = [override.partition("=") for override in overrides if NAME.match(override) and "=" in override]
     for key, _, _ in plain:
         check_option(key.split(".")[0].split("@")[0], key)
@@ -95,6 +100,15 @@ def check_at_once(overrides: Sequence[str]) -> None:
             parameter = key.removeprefix(f"{group}.")
             if fields is not None and parameter != key and parameter not in fields:
                 raise no_parameter(f"{group} {name!r}", parameter, fields)
+
+
+def _check_length(override: str) -> None:
+    """Raise :class:`UserError` for a number that no option can mean and that Python's own readers stumble over."""
+    key, _, value = override.partition("=")
+    number = None if key in TEXTS else LONG.search(value)
+    if number:
+        digits = number[1]
+        raise UserError(f"{key}={digits[:12]}... has {len(digits)} digits; numbers have at most {DIGITS}")
 
 
 def check_option(name: str, key: str = "") -> None:
