@@ -24,6 +24,7 @@ guidance-bench: compare guidance methods for diffusion and flow transformers
   guidance-bench run benchmark=digits method=ig -m method.scale=1.2,1.7,2.2  a sweep
   guidance-bench run benchmark=digits method=my_method.py                    your own method
   guidance-bench list [backbones|methods|solvers|benchmarks|metrics]         what there is
+  guidance-bench cite METHOD ...                           papers as BibTeX
   guidance-bench leaderboard [FOLDER] [output=FOLDER]      tables, figures and page from records
   guidance-bench evaluate SAMPLES reference=FILE           metrics of any folder, .npz or sample store
   guidance-bench check-method my_method.py                 does a method keep its promises
@@ -96,6 +97,7 @@ VERBS = {
     "list": "about.list",
     "leaderboard": "results.leaderboard",
     "evaluate": "experiments.evaluate",
+    "cite": "about.cite",
     "check-method": "about.check_method",
     "export": "results.export",
     "submit": "results.submit",

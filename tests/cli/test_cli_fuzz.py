@@ -11,7 +11,7 @@ from commands import ROOT
 
 from guidance_bench.cli.main import main
 
-NUMBERS = ["nan", "inf", "-inf", "-1", "abc", "", "null", "[1,2]", "{a:1}", "true", "1e999", "'1.5'", "1;2"]
+NUMBERS = ["nan", "inf", "-inf", "-1", "abc", "", "null", "[1,x]", "{a:1}", "true", "1e999", "'1.5'", "1;2"]
 WHOLE = ["-1", "0", "1.5", "nan", "abc", "", "null", "[3]", "{a:1}", "1e3", "true"]
 FILES = {
     "empty.py": "",

@@ -1,0 +1,60 @@
+"""The papers of methods as BibTeX that parses."""
+
+from __future__ import annotations
+
+import pytest
+from pybtex.database import parse_string
+
+import guidance_bench as gb
+from guidance_bench.cli.main import main
+from guidance_bench.guidance.citation import bibtex, papers
+
+
+def test_every_methods_papers_parse_and_none_is_lost():
+    names = gb.METHODS.names()
+    parsed = parse_string(bibtex(names), "bibtex")
+    sources = {paper for name in names for paper in papers(name)}
+    assert len(parsed.entries) == len(sources) >= 25
+    for entry in parsed.entries.values():
+        assert entry.fields["title"].strip("{}")
+        if "eprint" in entry.fields:
+            assert entry.fields["url"] == f"https://arxiv.org/abs/{entry.fields['eprint']}"
+            assert entry.fields["year"] == f"20{entry.fields['eprint'][:2]}"
+
+
+def test_methods_of_one_paper_share_an_entry(capsys):
+    assert main(["cite", "ig", "ig_cfg", "apg"]) == 0
+    said = capsys.readouterr().out
+    assert said.count("@misc{") == 2 and "% ig, ig_cfg\n@misc{arxiv2512_24176," in said
+    assert parse_string(said, "bibtex").entries["arxiv2410_02416"].fields["title"].startswith("{Eliminating")
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "message"),
+    [
+        (["igg"], 2, "unknown method 'igg'"),
+        (["none"], 0, ""),
+        (["PLUGIN"], 2, "names no paper"),
+    ],
+)
+def test_what_cannot_be_cited_is_one_line(words, status, message, tmp_path, capsys):
+    plugin = tmp_path / "own_method.py"
+    plugin.write_text(
+        "from guidance_bench import Guidance, register_method\n@register_method('uncited')\n"
+        "class Own(Guidance):\n    def guide(self, step, query):\n        return (yield query)\n"
+    )
+    assert main(["cite", *(str(plugin) if w == "PLUGIN" else w for w in words)]) == status
+    said = capsys.readouterr().err
+    assert message in said and said.count("\n") == (status == 2)
+
+
+def test_signs_that_latex_reads_are_escaped(tmp_path):
+    path = tmp_path / "signs.py"
+    path.write_text(
+        "from guidance_bench import Guidance, register_method\n@register_method('signs')\nclass Signs(Guidance):\n"
+        "    paper = 'Less & More: 50% {of} $x_t$, arXiv 2601.00001'\n"
+        "    def guide(self, step, query):\n        return (yield query)\n"
+    )
+    gb.METHODS.load_file(path)
+    entry = parse_string(bibtex(["signs"]), "bibtex").entries["arxiv2601_00001"]
+    assert entry.fields["title"] == r"{Less \& More: 50\% \{of\} \$x\_t\$}"
