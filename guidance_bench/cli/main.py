@@ -26,6 +26,7 @@ guidance-bench: compare guidance methods for diffusion and flow transformers
   guidance-bench list [backbones|methods|solvers|benchmarks|metrics]         what there is
   guidance-bench cite METHOD ...                           papers as BibTeX
   guidance-bench leaderboard [FOLDER] [output=FOLDER]      tables, figures and page from records
+  guidance-bench clean OUTPUT                              what can go; asks
   guidance-bench evaluate SAMPLES reference=FILE           metrics of any folder, .npz or sample store
   guidance-bench check-method my_method.py                 does a method keep its promises
   guidance-bench export RUN to=samples.npz|folder/|grid.png                  the samples of a run
@@ -101,6 +102,7 @@ VERBS = {
     "check-method": "about.check_method",
     "export": "results.export",
     "submit": "results.submit",
+    "clean": "results.clean",
     "version": "about.version",
 }
 

@@ -94,6 +94,17 @@ class Workspace:
                 found[record["run_id"]] = record
         return list(found.values())
 
+    def busy(self, name: str) -> bool:
+        """Whether another process works on this piece."""
+        path = self.folder / name / "lock"
+        if not path.exists():
+            return False
+        try:
+            with FileLock(path, timeout=0):
+                return False
+        except Timeout:
+            return True
+
     @contextmanager
     def lock(self, name: str) -> Iterator[None]:
         """Hold a piece of work alone; a second process waits, and says for what. A dead process's lock is free.

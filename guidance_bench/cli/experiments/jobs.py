@@ -29,6 +29,7 @@ from ...core.processes import begin, is_first
 from ...experiments.benchmark import BENCHMARKS, Benchmark, Setting, select
 from ...experiments.hydra_schema import build, register_configs
 from ...experiments.runner import Runner
+from ...experiments.selection import superseded
 from ...experiments.workspace import Workspace
 from ...guidance.method import METHODS, Guidance
 from .overrides import checked, ensure_loaded, first_lines, load_plugin
@@ -184,10 +185,21 @@ def _seeds(config: DictConfig, benchmark: Benchmark) -> tuple[int, ...]:
 
 
 def _publish(benchmark: Benchmark, workspace: Workspace, records: Sequence[dict[str, Any]]) -> None:
-    """One board for all that was run under the protocol: this call's records and earlier ones beside them."""
+    """One board for all that was run under the protocol: this call's records and earlier ones beside them.
+
+    Not runs of a plug-in whose code has changed since.
+    """
     from ...leaderboard.publish import publish
 
-    publish(workspace.beside(records), workspace.leaderboard(benchmark.name), stores=workspace.folder)
+    found = workspace.beside(records)
+    old = superseded(found) - {record["run_id"] for record in records}
+    if old:
+        say(f"{len(old)} runs of earlier code are left out (guidance-bench leaderboard {workspace.folder} shows them)")
+    publish(
+        [record for record in found if record["run_id"] not in old],
+        workspace.leaderboard(benchmark.name),
+        stores=workspace.folder,
+    )
 
 
 def _show_records(records: Sequence[dict[str, Any]], workspace: Workspace) -> None:

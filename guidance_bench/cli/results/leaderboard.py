@@ -9,11 +9,13 @@ from ...core.errors import UserError
 from ..options import split_options, wants_help
 
 HELP = """\
-guidance-bench leaderboard [FOLDER] [output=leaderboard]
+guidance-bench leaderboard [FOLDER] [output=leaderboard] [exclude=old,NAME,...]
 
   FOLDER   an output folder, a folder of records or one record
            (default: the records that come with the project)
-  output   where tables (Markdown, CSV, LaTeX), page (HTML) and figures go"""
+  output   where tables (Markdown, CSV, LaTeX), page (HTML) and figures go
+  exclude  old: runs of a plug-in whose code has changed since; a method, or
+           one version of it (mine@1a2b3c4d); a run's id"""
 
 
 def command(arguments: Sequence[str]) -> int:
@@ -25,7 +27,7 @@ def command(arguments: Sequence[str]) -> int:
     if arguments and wants_help(arguments):
         print(HELP)
         return 0
-    positional, options = split_options(arguments, {"output": "leaderboard"})
+    positional, options = split_options(arguments, {"output": "leaderboard", "exclude": ""})
     if len(positional) > 1:
         raise UserError(f"leaderboard takes one folder of records, not {len(positional)}: {' '.join(positional)}")
     path = positional[0] if positional else None
@@ -33,12 +35,15 @@ def command(arguments: Sequence[str]) -> int:
         raise UserError(f"{path!r} does not exist: give a record or a folder of records")
 
     from ...experiments.records import read_records
+    from ...experiments.selection import without
     from ...leaderboard.publish import publish
 
     records = read_records(path)
     if not records:
         place = repr(path) if path else "the project's own folder of results"
         raise UserError(f"{place} holds no records: give the output folder of a run, or one record")
+    if options["exclude"]:
+        records = without(records, [word.strip() for word in options["exclude"].split(",")])
     stores = Path(path) if path and Path(path).is_dir() else None
     publish(records, Path(options["output"]), stores=stores)
     return 0
