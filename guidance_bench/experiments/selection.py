@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from ..core.errors import UserError, did_you_mean
 from ..core.identity import canonical
 
-Record = Mapping[str, Any]
+Record = dict[str, Any]
 
 
 def superseded(records: Iterable[Record]) -> set[str]:
