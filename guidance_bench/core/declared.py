@@ -25,7 +25,7 @@ def declared(package: str, kind: str) -> dict[str, list[str] | None]:
     names = {cls: name for cls, node in classes.items() if (name := _registered(node, f"register_{kind}"))}
     if sum(_calls(tree, f"register_{kind}") for tree in trees) != len(names):
         return {}
-    return {name: _fields(classes[cls], classes, names) for cls, name in sorted(names.items(), key=lambda i: i[1])}
+    return {name: _fields(classes[cls], classes) for cls, name in sorted(names.items(), key=lambda i: i[1])}
 
 
 def _files(package: str) -> Iterator[Path]:
@@ -51,21 +51,17 @@ def _registered(node: ast.ClassDef, decorator: str) -> str | None:
     return None
 
 
-def _fields(node: ast.ClassDef, classes: dict[str, ast.ClassDef], names: dict[str, str]) -> list[str] | None:
-    """Fields of a dataclass: those of its bases, then its own; a base from elsewhere may have any.
-
-    A base that is neither registered nor a dataclass announces fields and has none.
-    """
+def _fields(node: ast.ClassDef, classes: dict[str, ast.ClassDef]) -> list[str] | None:
+    """Fields of a dataclass: those of its bases, then its own; a plain base has none of its own, a stranger any."""
     found: dict[str, None] = {}
     for base in map(ast.unparse, node.bases):
-        if base in classes:
-            inherited = _fields(classes[base], classes, names)
-            if inherited is None:
-                return None
-            found |= dict.fromkeys(inherited)
-        elif base not in ROOTS:
+        if base in ROOTS:
+            continue
+        inherited = _fields(classes[base], classes) if base in classes else None
+        if inherited is None:
             return None
-    if node.name not in names and "dataclass" not in map(ast.unparse, node.decorator_list):
-        return list(found)
-    own = (n for n in node.body if isinstance(n, ast.AnnAssign) and "ClassVar" not in ast.unparse(n.annotation))
-    return list(found | dict.fromkeys(ast.unparse(n.target) for n in own))
+        found |= dict.fromkeys(inherited)
+    if any("register_" in text or "dataclass" in text for text in map(ast.unparse, node.decorator_list)):
+        own = (n for n in node.body if isinstance(n, ast.AnnAssign) and "ClassVar" not in ast.unparse(n.annotation))
+        found |= dict.fromkeys(ast.unparse(n.target) for n in own)
+    return list(found)
