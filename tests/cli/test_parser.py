@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import guidance_bench as gb
-from guidance_bench.cli.experiments.words import OPTIONS, PACKAGES, as_list
+from guidance_bench.cli.experiments.words import PACKAGES, as_list, options
 from guidance_bench.cli.main import VERBS, Terminated, main
 from guidance_bench.cli.parser import help_text, option_names
 from guidance_bench.core.declared import declared
@@ -96,7 +96,7 @@ def test_what_the_source_declares_is_what_is_registered():
         assert sorted(known) == built_in and registry.package == PACKAGES[group]
         for name, fields in known.items():
             assert fields in (None, [p.name for p in registry.parameters(name)])
-    assert {f for f in RunConfig.__dataclass_fields__ if f not in HIDDEN} == set(OPTIONS)
+    assert {f for f in RunConfig.__dataclass_fields__ if f not in HIDDEN} == set(options())
 
 
 @pytest.mark.parametrize(

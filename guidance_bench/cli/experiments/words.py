@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from importlib.metadata import entry_points
+from pathlib import Path
 from typing import NoReturn
 
 from ...core.declared import declared
@@ -16,21 +19,7 @@ PACKAGES = {
     "method": "guidance_bench.methods",
     "solver": "guidance_bench.sampling.solvers",
 }
-#: What may stand before the first ``=`` or ``.`` of a word.
-OPTIONS = (
-    "benchmark",
-    "method",
-    "solver",
-    "seed",
-    "seeds",
-    "lineup",
-    "batch",
-    "precision",
-    "compile",
-    "output",
-    "records",
-    "device",
-)
+SCHEMA = Path(__file__).parents[2] / "experiments" / "hydra_schema.py"
 #: A name; null, lists, sweeps and paths are not.
 NAME = re.compile(r"[A-Za-z_][\w-]*")
 DIGITS = 20  # of 2^64 - 1
@@ -113,5 +102,20 @@ def _check_length(override: str) -> None:
 
 def check_option(name: str, key: str = "") -> None:
     """Raise :class:`UserError` for an option that ``run`` does not have."""
-    if name not in OPTIONS and not key.startswith(("hydra.", "hydra/")):
-        raise UserError(f"unknown option {name!r} (known: {', '.join(OPTIONS)}){did_you_mean(name, OPTIONS)}")
+    known = options()
+    if name not in known and not key.startswith(("hydra.", "hydra/")):
+        raise UserError(f"unknown option {name!r} (known: {', '.join(known)}){did_you_mean(name, known)}")
+
+
+@lru_cache
+def options() -> tuple[str, ...]:
+    """What may stand before the first ``=`` or ``.`` of a word, read from the source of the configuration."""
+    tree = ast.parse(SCHEMA.read_text(encoding="utf-8"))
+    hidden: tuple[str, ...] = ()
+    fields: list[str] = []
+    for node in tree.body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "HIDDEN":
+            hidden = ast.literal_eval(node.value)
+        if isinstance(node, ast.ClassDef) and node.name == "RunConfig":
+            fields = [ast.unparse(part.target) for part in node.body if isinstance(part, ast.AnnAssign)]
+    return tuple(name for name in fields if name not in hidden)
