@@ -30,7 +30,7 @@ class Report:
         self._column = benchmark.column(benchmark.primary)
         cls: Any = METRICS.entry(benchmark.primary).cls
         self._heading = cls.title
-        self._found = [workspace.record_path(spec.run_id).exists() for spec in specs]
+        self._found = [workspace.has(spec.run_id) for spec in specs]
         self._number = 0
         self._made: list[float] = []
         self._last = time.monotonic()

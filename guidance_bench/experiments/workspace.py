@@ -78,6 +78,10 @@ class Workspace:
             hint = "" if "delete" in str(error) else "; delete it to compute it again from the samples"
             raise UserError(f"{error}{hint}") from error
 
+    def has(self, run_id: str) -> bool:
+        """Whether the record of a run is there, sound or not."""
+        return self.record_path(run_id).exists() or run_id in self._elsewhere
+
     def beside(self, records: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
         """The records given, and every other of this folder that is of the same protocols; unsound ones are left."""
         protocols = {canonical(protocol_of(record["spec"])) for record in records}
