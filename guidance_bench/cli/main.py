@@ -103,6 +103,7 @@ VERBS = {
     "export": "results.export",
     "submit": "results.submit",
     "clean": "results.clean",
+    "speed": "about.speed",
     "version": "about.version",
 }
 

@@ -1,4 +1,4 @@
 """The ruler: our paths and the programs that they replace, timed in one process.
 
-Imports whatever it times. ``python -m guidance_bench.speed``.
+Imports whatever it times. Start with :mod:`.measure`; ``guidance-bench speed``.
 """

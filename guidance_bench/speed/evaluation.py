@@ -1,17 +1,15 @@
-"""Speed of the evaluation beside the programs that it replaces: ``python -m guidance_bench.speed [output=FILE]``.
+"""Speed of the evaluation beside the programs that it replaces, on a CPU.
 
-Every comparison alternates the programs in one process and gives the ratio of their best times, since seconds depend on
-the machine and on who else uses it. Random numbers of the usual sizes stand in for images and features.
+Random numbers of the usual sizes stand in for images and features.
 """
 
 from __future__ import annotations
 
 import io
-import json
 import multiprocessing
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,36 +17,16 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ..core.environment import describe
-from ..core.errors import UserError
 from ..features.inception import CLASSES, Inception, build_trunk
 from ..features.inception_weights import InceptionWeights
 from ..metrics import feature_statistics, frechet_distance, precision_recall
-from ..storage.files import write_json
+from .ruler import alternate, limit_threads
 
 DIMENSIONS = 2048
 Task = Callable[[], Any]
 
 
-def main(arguments: Sequence[str]) -> int:
-    """Measure, print the table, write the record to ``output=``; ``threads=2``, ``rounds=3``, ``only=NAME``."""
-    options = {"output": "", "threads": "2", "rounds": "3", "only": ""}
-    options |= dict(argument.split("=", 1) for argument in arguments)
-    threads, rounds = int(options["threads"]), int(options["rounds"])
-    wanted = [name for name in MEASUREMENTS if options["only"] in ("", name)]
-    if not wanted:
-        raise UserError(f"only={options['only']!r} is not one of {', '.join(MEASUREMENTS)}")
-    _limit_threads(threads)
-    results = {}
-    for name in wanted:
-        results[name] = MEASUREMENTS[name](rounds)
-        print(json.dumps({name: results[name]}, indent=1), flush=True)
-    if options["output"]:
-        write_json(Path(options["output"]), {"results": results, "environment": describe(torch.device("cpu"))})
-    return 0
-
-
-def frechet(rounds: int) -> dict[str, Any]:
+def frechet(rounds: int, device: torch.device) -> dict[str, Any]:
     """2048-d Frechet distance: ours, scipy's general square root as ADM, torch-fidelity's eigenvalues."""
     from scipy.linalg import sqrtm
     from torch_fidelity.metric_fid import fid_statistics_to_metric
@@ -68,12 +46,13 @@ def frechet(rounds: int) -> dict[str, Any]:
         given = [{"mu": s.mean, "sigma": s.cov} for s in (a, b)]
         return float(fid_statistics_to_metric(*given, False)["frechet_inception_distance"])
 
-    times, values = _alternate({"ours": ours, "scipy": scipy, "torch_fidelity": torch_fidelity}, rounds)
+    times = alternate({"ours": ours, "scipy": scipy, "torch_fidelity": torch_fidelity}, rounds)
+    values = times.values
     differences = {name: abs(value / values["ours"] - 1) for name, value in values.items()}
-    return _table(times, relative_difference=differences)
+    return _table(times.seconds, relative_difference=differences)
 
 
-def precision(rounds: int) -> dict[str, Any]:
+def precision(rounds: int, device: torch.device) -> dict[str, Any]:
     """Precision and recall of 10,000 against 10,000 features, each program in a fresh process for its peak memory."""
     times: dict[str, list[float]] = {name: [] for name in _PRECISION}
     peaks: dict[str, int] = {}
@@ -87,7 +66,7 @@ def precision(rounds: int) -> dict[str, Any]:
     return _table(times, values=values, **memory)
 
 
-def features(rounds: int) -> dict[str, Any]:
+def features(rounds: int, device: torch.device) -> dict[str, Any]:
     """Inception on 16 images of 256 x 256, torch-fidelity's network as it comes."""
     from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 
@@ -111,16 +90,10 @@ def features(rounds: int) -> dict[str, Any]:
             result: NDArray[Any] = theirs(images.permute(0, 3, 1, 2))[0].numpy()
             return result
 
-    times, values = _alternate({"ours": run_ours, "torch_fidelity": run_theirs}, 2 * rounds)
+    times = alternate({"ours": run_ours, "torch_fidelity": run_theirs}, 2 * rounds)
+    values = times.values
     error = np.linalg.norm(values["ours"] - values["torch_fidelity"]) / np.linalg.norm(values["torch_fidelity"])
-    return _table(times, relative_difference=float(error), images=len(images))
-
-
-MEASUREMENTS: dict[str, Callable[[int], dict[str, Any]]] = {
-    "frechet": frechet,
-    "precision": precision,
-    "features": features,
-}
+    return _table(times.seconds, relative_difference=float(error), images=len(images))
 
 
 def _ours(real: NDArray[Any], fake: NDArray[Any]) -> tuple[float, float]:
@@ -139,7 +112,7 @@ _PRECISION = {"ours": _ours, "torch_fidelity": _theirs}
 
 def _one_precision(name: str, threads: int) -> tuple[float, int, tuple[float, float]]:
     """Seconds, peak bytes and result, in a process of its own."""
-    _limit_threads(threads)
+    limit_threads(threads)
     rng = np.random.default_rng(0)
     # Features of low intrinsic dimension, as real ones: neither all nor none lie inside.
     mixing = rng.standard_normal((32, DIMENSIONS), dtype=np.float32)
@@ -157,25 +130,6 @@ def _peak_bytes() -> int:
     """Peak resident memory of this process; unlike ``ru_maxrss`` it does not begin with the parent's."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return 1024 * next(int(line.split()[1]) for line in lines if line.startswith("VmHWM"))
-
-
-def _limit_threads(count: int) -> None:
-    from threadpoolctl import threadpool_limits
-
-    torch.set_num_threads(count)
-    threadpool_limits(count)
-
-
-def _alternate(tasks: dict[str, Task], rounds: int) -> tuple[dict[str, list[float]], dict[str, Any]]:
-    """Seconds of each task in each round, after one that warms up, and what each returned."""
-    values = {name: task() for name, task in tasks.items()}
-    times: dict[str, list[float]] = {name: [] for name in tasks}
-    for _ in range(rounds):
-        for name, task in tasks.items():
-            started = time.perf_counter()
-            task()
-            times[name].append(time.perf_counter() - started)
-    return times, values
 
 
 def _table(times: dict[str, list[float]], **facts: Any) -> dict[str, Any]:

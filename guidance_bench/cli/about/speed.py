@@ -1,0 +1,49 @@
+"""``guidance-bench speed``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from ...core.console import say
+from ...core.environment import pick_device
+from ...core.errors import UserError
+from ..options import split_options
+
+HELP = """\
+guidance-bench speed [only=NAME[,NAME]] [device=auto] [rounds=5] [threads=2]
+                     [output=FILE.json]
+
+Times our paths and their peers in turn, in one process: sampling beside a plain
+loop of timm's blocks, each method beside none, the small networks, growth with
+samples, resolution and width; Fréchet distance, precision and recall and
+Inception beside SciPy's and torch-fidelity's. Prints the ratios with the goals
+and writes the record, with the machine and its rate of matrix products.
+
+Names: sampling, methods, small, scaling, frechet, precision, features."""
+
+
+def command(arguments: Sequence[str]) -> int:
+    """Measure, print the table, write the record."""
+    if {"-h", "--help", "help"} & set(arguments):
+        print(HELP)
+        return 0
+    defaults = {"only": "", "device": "auto", "rounds": "5", "threads": "2", "output": ""}
+    words, options = split_options(arguments, defaults)
+    if words:
+        raise UserError(f"speed takes no {words[0]!r} (options: {', '.join(defaults)})")
+    counts = {}
+    for name in ("rounds", "threads"):
+        if not (options[name].isascii() and options[name].isdigit() and len(options[name]) < 6):
+            raise UserError(f"{name}={options[name]!r} is not a whole number")
+        counts[name] = int(options[name])
+    from ...speed.measure import measure, table
+    from ...storage.files import write_json
+
+    names = [name for name in options["only"].split(",") if name]
+    record = measure(names, counts["rounds"], counts["threads"], pick_device(options["device"]))
+    say(table(record["results"]))
+    if options["output"]:
+        write_json(Path(options["output"]), record)
+        say(f"record: {options['output']}")
+    return 0

@@ -1,0 +1,105 @@
+"""Every measurement by name, their record, and the table that is printed of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from ..core.environment import describe
+from ..core.errors import UserError, did_you_mean
+from . import evaluation, sampling, scaling
+from .ruler import limit_threads
+
+#: name -> measurement, called with the number of rounds and the device.
+MEASUREMENTS: dict[str, Callable[[int, torch.device], dict[str, Any]]] = {
+    "sampling": sampling.sampling,
+    "methods": sampling.methods,
+    "small": sampling.small,
+    "scaling": scaling.scaling,
+    "frechet": evaluation.frechet,
+    "precision": evaluation.precision,
+    "features": evaluation.features,
+}
+
+
+@dataclass(frozen=True)
+class Goal:
+    """What a ratio should be.
+
+    Attributes:
+        path: where the ratio stands in the measurement.
+        work: in words.
+        least: it should be no less; None: no lower bound.
+        most: it should be no more; None: no upper bound.
+    """
+
+    path: tuple[str, ...]
+    work: str
+    least: float | None = None
+    most: float | None = None
+
+    def met(self, value: float) -> bool:
+        """Whether the value lies within."""
+        return (self.least is None or value >= self.least) and (self.most is None or value <= self.most)
+
+    @property
+    def text(self) -> str:
+        """The goal in signs."""
+        bounds = ((">=", self.least), ("<=", self.most))
+        return ", ".join(f"{sign} {bound:g}" for sign, bound in bounds if bound is not None)
+
+
+GOALS = (
+    Goal(("sampling", "speed_over_plain", "fp32"), "SiT sampling, fp32, over the plain fp32 loop", least=1.0),
+    Goal(("sampling", "speed_over_plain", "bf16"), "SiT sampling, bf16, over the plain fp32 loop", least=1.6),
+    Goal(("sampling", "speed_over_plain", "bf16, compiled"), "bf16 and compiled, over the plain fp32 loop", least=1.7),
+    Goal(("methods", "cost", "ig / none"), "IG, time over none", most=1.03),
+    Goal(("methods", "cost", "ig_cfg / cfg"), "IG+CFG, time over CFG", most=1.03),
+    Goal(("methods", "cost", "cfg at t <= 0.7 / none"), "CFG at t <= 0.7, time over none", most=1.75),
+    Goal(("methods", "overhead"), "the sampler's own overhead", most=0.02),
+    Goal(("small", "speed_over_plain", "none"), "digits' network over the plain loop, none", least=1.3),
+    Goal(("small", "speed_over_plain", "ig"), "digits' network over the plain loop, IG", least=1.3),
+    Goal(("small", "speed_over_plain", "cfg"), "digits' network over the plain loop, CFG", least=1.3),
+    Goal(("scaling", "samples", "exponent"), "exponent of time over samples", least=0.97, most=1.03),
+    Goal(("frechet", "times_ours_by_median", "scipy"), "Fréchet distance over SciPy's", least=1.0),
+    Goal(("frechet", "times_ours_by_median", "torch_fidelity"), "Fréchet distance over torch-fidelity's", least=1.0),
+    Goal(("precision", "times_ours_by_median", "torch_fidelity"), "precision, recall over torch-fidelity", least=1.0),
+    Goal(("features", "times_ours_by_median", "torch_fidelity"), "Inception over torch-fidelity's", least=1.0),
+)
+
+
+def measure(names: Sequence[str], rounds: int, threads: int, device: torch.device) -> dict[str, Any]:
+    """The record of the measurements ``names`` (all where empty).
+
+    Raises:
+        UserError: there is no measurement of a name, or fewer than one round or thread.
+    """
+    for name in names:
+        if name not in MEASUREMENTS:
+            known = ", ".join(MEASUREMENTS)
+            raise UserError(f"only={name!r} is not one of {known}{did_you_mean(name, MEASUREMENTS)}")
+    if rounds < 1 or threads < 1:
+        raise UserError(f"rounds={rounds} and threads={threads} must be at least 1")
+    limit_threads(threads)
+    results = {name: MEASUREMENTS[name](rounds, device) for name in MEASUREMENTS if not names or name in names}
+    return {"rounds": rounds, "results": results, "environment": describe(device)}
+
+
+def rows(results: dict[str, Any]) -> Iterator[tuple[str, float, str, bool]]:
+    """Work, measured ratio, goal, and whether it is met, of every goal that was measured."""
+    for goal in GOALS:
+        value: Any = results
+        for key in goal.path:
+            value = value.get(key) if isinstance(value, dict) else None
+        if value is not None:
+            yield goal.work, value, goal.text, goal.met(value)
+
+
+def table(results: dict[str, Any]) -> str:
+    """The rows as text of at most 80 columns."""
+    head = f"{'work':<46} {'measured':>9}  {'goal':<16} met"
+    lines = [f"{w:<46} {v:9.3f}  {goal:<16} {'yes' if met else 'no'}" for w, v, goal, met in rows(results)]
+    return "\n".join([head, "-" * len(head), *lines])

@@ -1,0 +1,88 @@
+"""The ruler measures what it says, and its peer computes what we compute."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+import torch
+
+from guidance_bench.cli.main import main
+from guidance_bench.speed import measure as measuring
+from guidance_bench.speed.measure import GOALS, MEASUREMENTS, Goal, rows, table
+from guidance_bench.speed.ruler import Times, alternate, matrix_rate
+from guidance_bench.speed.sampling import DIGITS, Workload
+from guidance_bench.speed.scaling import exponent
+from guidance_bench.storage.files import read_json
+
+CPU = torch.device("cpu")
+
+
+@pytest.mark.parametrize("method", ["none", "ig", "cfg", "cfg_interval", "ig_cfg"])
+def test_the_peer_gives_the_same_samples(method):
+    work = Workload({**DIGITS, "hidden_size": 32, "depth": 3}, 4, 4, CPU)
+    ours, plain = work.ours(method)(), work.plain(method)()
+    assert (ours - plain).norm() < 1e-6 * plain.norm()
+    if method != "none":
+        assert (plain - work.plain("none")()).norm() > 1e-5 * plain.norm()
+
+
+def test_operations_are_those_of_the_products():
+    """Counted by PyTorch itself; the condition's products, one a sample, are not ours to count."""
+    from torch.nn.attention import SDPBackend, sdpa_kernel
+    from torch.utils.flop_counter import FlopCounterMode
+
+    work = Workload({**DIGITS, "input_size": 16}, 8, 1, CPU)
+    with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH):
+        work.network(work.noise, torch.full((8,), 0.5), work.labels)
+    assert work.operations() == pytest.approx(counter.get_total_flops(), rel=0.03)
+
+
+def test_ratio_is_the_median_of_the_rounds_ratios():
+    times = Times({"a": [2.0, 30.0, 4.0], "b": [1.0, 10.0, 4.0]})
+    assert times.ratio("a", "b") == 2.0 and times.median("a") == 4.0
+
+
+def test_tasks_take_turns_after_a_warm_up():
+    order = []
+    times = alternate({"a": lambda: order.append("a"), "b": lambda: order.append("b") or time.sleep(0.02)}, 2)
+    assert order == ["a", "b"] * 3
+    assert min(times.seconds["b"]) >= 0.02 and len(times.seconds["a"]) == 2
+
+
+def test_the_exponent_of_a_power():
+    assert exponent({n: 0.3 * n**1.7 for n in (2, 4, 8)}) == pytest.approx(1.7)
+    assert matrix_rate(torch.float32, CPU, size=64)() > 1e6
+
+
+def test_goals_are_judged_on_the_right_side():
+    assert Goal((), "", least=1.6).met(1.6) and not Goal((), "", least=1.6).met(1.59)
+    assert Goal((), "", most=1.03).met(1.03) and not Goal((), "", least=0.97, most=1.03).met(1.04)
+    assert {goal.path[0] for goal in GOALS} <= set(MEASUREMENTS)
+    found = list(rows({"methods": {"cost": {"ig / none": 1.01}, "overhead": 0.05}}))
+    assert [(value, met) for _, value, _, met in found] == [(1.01, True), (0.05, False)]
+
+
+def test_the_verb_prints_and_records(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(measuring, "limit_threads", lambda count: None)
+    monkeypatch.setitem(MEASUREMENTS, "methods", lambda rounds, device: {"overhead": 0.01 * rounds})
+    path = tmp_path / "speed.json"
+    assert main(["speed", "only=methods", "rounds=3", "device=cpu", f"output={path}"]) == 0
+    record = read_json(path)
+    assert record["results"] == {"methods": {"overhead": 0.03}} and record["environment"]["device"]
+    said = capsys.readouterr().out
+    assert table(record["results"]) in said and max(map(len, table(record["results"]).splitlines())) <= 80
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["only=samplng"], "is not one of"),
+        (["rounds=0"], "must be at least 1"),
+        (["threads=two"], "is not a whole number"),
+        (["now"], "speed takes no 'now'"),
+    ],
+)
+def test_a_wrong_word_is_one_line(words, message, capsys):
+    assert main(["speed", *words]) == 2
+    assert message in capsys.readouterr().err
