@@ -78,7 +78,8 @@ def mix_with_noise(embedding: Tensor, edit: Edit) -> Tensor:
     noise = noise_for(embedding, edit)
     mixed = noise if math.isinf(edit.amount) else embedding + edit.amount * noise
     centred = mixed - mixed.mean(dim=1, keepdim=True)
-    spread = embedding.std(dim=1, keepdim=True) / centred.std(dim=1, keepdim=True)
+    least = torch.finfo(embedding.dtype).tiny  # of an embedding without spread nothing but its mean is left
+    spread = embedding.std(dim=1, keepdim=True) / centred.std(dim=1, keepdim=True).clamp_min(least)
     return embedding.mean(dim=1, keepdim=True) + spread * centred
 
 

@@ -149,7 +149,7 @@ class Runner:
         networks = {name: untrained(recipe) for name, recipe in recipes if "config" in recipe}
         for method in methods:
             if "main" in networks and not _measures(method):
-                check_method(method, networks["main"], networks.get("weak"))
+                check_method(method, networks["main"], networks.get("weak"), self.solver)
 
     def networks(self, seed: int) -> Networks:
         """The benchmark's networks of a seed, made at the first call: the first process trains, the others load."""

@@ -135,8 +135,11 @@ class Step:
 
     @property
     def t_interval(self) -> float:
-        """The time at which an interval is asked: ``t``, or with ``once`` the time at which the step began."""
-        return self.t_start if self.once else self.t
+        """The time at which an interval, closed at both ends, is asked: ``t``, or with ``once`` where the step began.
+
+        Rounded to 12 decimals, for grids are off by rounding (.7000000000000001): a step at a typed border is inside.
+        """
+        return round(self.t_start if self.once else self.t, 12)
 
 
 class Guidance(Configurable):
@@ -283,6 +286,8 @@ def extrapolate(weak: Tensor, strong: Tensor, scale: float, channels: int | None
     """weak + scale (strong - weak) on the first ``channels`` channels (None: all); the rest stays ``strong``."""
     if channels is None:
         return weak + scale * (strong - weak)
+    if channels > strong.shape[1]:
+        raise UserError(f"channels={channels} is more than the {strong.shape[1]} channels of the latents")
     guided = strong.clone()
     guided[:, :channels] = weak[:, :channels] + scale * (strong[:, :channels] - weak[:, :channels])
     return guided

@@ -121,14 +121,31 @@ class Backbone(nn.Module):
             maps: blocks whose attention map is returned too, as it is before any edit of that block.
 
         Raises:
-            UserError: a tap without a trained head, or an edit or map that this backbone does not know.
+            UserError: shapes that do not fit, labels that there are not (looked at on a CPU alone, where it costs
+                nothing), a tap without a trained head, or an edit or map that this backbone does not know.
         """
+        self._check_inputs(x, t, y)
         self.check(taps, edits, maps)
         asked = {"maps": maps} if maps else {}  # a backbone without attention need not know the argument
         prediction = self.predict(x, 1 - t if self.data_time else t, y, taps, edits, **asked)
         if not self.data_time:
             return prediction
         return replace(prediction, velocity=-prediction.velocity, taps={k: -v for k, v in prediction.taps.items()})
+
+    def _check_inputs(self, x: Tensor, t: Tensor, y: Tensor) -> None:
+        count = len(x) if x.dim() else 0
+        if tuple(x.shape[1:]) != tuple(self.shape):
+            raise UserError(f"x of shape {tuple(x.shape)} is not (N, *{tuple(self.shape)})")
+        for name, value in (("t", t), ("y", y)):
+            if value.shape != (count,):
+                raise UserError(f"{name} of shape {tuple(value.shape)} is not ({count},): one for each of x")
+        if y.dtype not in (torch.int64, torch.int32):
+            raise UserError(f"y of type {y.dtype} are no labels: give y.long()")
+        if y.device.type != "cpu" or type(y) is not Tensor or torch.compiler.is_compiling():
+            return
+        last = self.num_classes - (not self.null_label)
+        if count and not (int(y.min()) >= 0 and int(y.max()) <= last):
+            raise UserError(f"y must lie in 0..{last}; it holds {int(y.min())} to {int(y.max())}")
 
     def check(self, taps: Sequence[int] = (), edits: Sequence[Edit] = (), maps: Sequence[int] = ()) -> None:
         """Raise :class:`UserError` where this backbone cannot answer."""

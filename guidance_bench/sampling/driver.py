@@ -77,6 +77,7 @@ class Driver:
             _placed_edits(chunks, places),
             maps=sorted({query.attention for query in queries if query.attention is not None}),
         )
+        _check_answer(prediction, net, sum(len(chunk.y) for chunk in chunks), self.labels.device)
         self._count(queries[0].net, chunks, net)
         rows = dict(zip(inputs, places, strict=True))
         return [_read(prediction, query, rows[key], step.x.dtype) for query, key in zip(queries, keys, strict=True)]
@@ -123,7 +124,8 @@ def run_guide(method: Guidance, step: Step, answer: Answer) -> Tensor:
     """Run one method's generator to its end, converting to and from its space.
 
     Raises:
-        UserError: the method's own code failed; names method, step, t and the line.
+        UserError: the method's own code failed; names method, step, t and the line. Or it asks for something else than
+            queries, or returns something else than a velocity in the shape of ``step.x``.
     """
     guide = in_velocity(method, step, Query())
     reply: Any = None
@@ -131,12 +133,16 @@ def run_guide(method: Guidance, step: Step, answer: Answer) -> Tensor:
         try:
             request = guide.send(reply)
         except StopIteration as stop:
-            velocity: Tensor = stop.value
-            return velocity
+            return _checked(method, step, stop.value)
         except Exception as error:
             if isinstance(error, (UserError, MemoryError)) or "memory" in str(error):
                 raise  # where memory runs out, a smaller batch is tried
             raise UserError(_failure(method, step, error)) from error
+        if not all(isinstance(query, Query) for query in (request if isinstance(request, tuple) else (request,))):
+            raise UserError(
+                f"method {method.name!r}: guide() yields {_kind(request)} at {place(step)}; it asks by queries: "
+                "`yield query`, or several in a tuple"
+            )
         answers = answer(as_tuple(request))
         reply = answers if isinstance(request, tuple) else answers[0]
 
@@ -144,12 +150,35 @@ def run_guide(method: Guidance, step: Step, answer: Answer) -> Tensor:
 def _failure(method: Guidance, step: Step, error: Exception) -> str:
     """A bug in a method as one line."""
     frames = traceback.extract_tb(error.__traceback__)
-    own = [frame for frame in frames if frame.filename == METHODS.entry(method.name).file] if method.name else []
+    home = METHODS.entry(method.name).file if method.name in METHODS.names() else ""
+    own = [frame for frame in frames if frame.filename == home]
     frame = (own or list(frames))[-1]
-    place = f"{Path(frame.filename).name}, line {frame.lineno}"
+    line = f"{Path(frame.filename).name}, line {frame.lineno}"
     said = " ".join(str(error).split()) or "no message"
-    at = f"step {step.index} (t = {step.t:.4g}), {place}"
-    return f"method {method.name!r} failed at {at}: {type(error).__name__}: {said}"
+    return f"method {method.name!r} failed at {place(step)}, {line}: {type(error).__name__}: {said}"
+
+
+def place(step: Step) -> str:
+    """Where a step is, for messages."""
+    return f"step {step.index} (t = {step.t:.4g})"
+
+
+def _checked(method: Guidance, step: Step, velocity: Any) -> Tensor:
+    """The velocity that a method returns, if it is one: a batch of another shape would be broadcast without a word."""
+    x = step.x
+    usable = isinstance(velocity, Tensor) and velocity.is_floating_point() and velocity.device == x.device
+    if usable and velocity.shape == x.shape:
+        made: Tensor = velocity
+        return made
+    raise UserError(
+        f"method {method.name!r}: guide() returns {_kind(velocity)} at {place(step)} where the latents are {_kind(x)}"
+    )
+
+
+def _kind(value: Any) -> str:
+    if not isinstance(value, Tensor):
+        return "nothing" if value is None else type(value).__name__
+    return f"{str(value.dtype).removeprefix('torch.')} {tuple(value.shape)} on {value.device}"
 
 
 def _input_key(query: Query) -> tuple[Any, ...]:
@@ -178,6 +207,14 @@ def _placed_edits(chunks: list[_Chunk], places: list[tuple[int, int]]) -> list[E
             rows = [(ranges[0][0], ranges[-1][1])] if edit.random is None else ranges
             placed += [replace(edit, rows=place) for place in rows]
     return placed
+
+
+def _check_answer(prediction: Prediction, net: Backbone, rows: int, device: torch.device) -> None:
+    """Raise :class:`UserError` where a network answers with anything but velocities of what it was asked."""
+    for velocity in (prediction.velocity, *prediction.taps.values()):
+        fits = velocity.shape == (rows, *net.shape) and velocity.is_floating_point() and velocity.device == device
+        if not fits:
+            raise UserError(f"{type(net).__name__} answers with {_kind(velocity)} where {(rows, *net.shape)} is asked")
 
 
 def _read(prediction: Prediction, query: Query, place: tuple[int, int], dtype: torch.dtype) -> Tensor:

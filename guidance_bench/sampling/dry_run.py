@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import pairwise
@@ -16,38 +17,85 @@ from ..core.randomness import KeyedRandom
 from ..guidance.method import Guidance, Query, Step, Transition
 from ..networks.backbone import Backbone
 from .driver import run_guide
+from .field import GuidedField
+from .solvers import Solver
+from .unchanged import Unchanged
 
 
-def check_method(method: Guidance, backbone: Backbone, weak: Backbone | None = None) -> None:
+def check_method(
+    method: Guidance, backbone: Backbone, weak: Backbone | None = None, solver: Solver | None = None
+) -> None:
     """Collect a method's queries without evaluating anything, and fail where the networks cannot answer them.
 
+    The method is asked at the solver's own steps. Without a solver, or with an adaptive one, whose steps nobody knows
+    beforehand, it is asked at a hundred times, and at and between all times that its parameters may name.
+
     Raises:
-        UserError: no weak network, no trained head at that block, no null label, an unknown edit; one sentence.
+        UserError: no weak network, no trained head at that block, no null label, an unknown edit, or a method that
+            keeps something of a batch in itself; one sentence.
     """
-    x = torch.randn(1, *backbone.shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    nets = {"main": backbone, "weak": weak}
+    pretender = _Pretender(method, backbone, weak)
+    before = Unchanged(method)
+    if solver is not None and solver.fixed_grid:
+        field = GuidedField(pretender, method, KeyedRandom(0, range(1)), solver)
+        solver.solve(field, pretender.x, lambda index: torch.zeros_like(pretender.x))
+    else:
+        for step in dry_steps(method, pretender.x, pretender.labels, backbone, dry_times(method)):
+            pretender.velocity(method, step)
+    before.check()
 
-    def answer(queries: tuple[Query, ...]) -> tuple[Tensor, ...]:
+
+class _Pretender:
+    """Answers a method's queries for one sample with latents times a number, after checking that they can be."""
+
+    def __init__(self, method: Guidance, backbone: Backbone, weak: Backbone | None) -> None:
+        self.main = backbone
+        self.labels = torch.zeros(1, dtype=torch.int64)
+        self.x = torch.randn(1, *backbone.shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+        self._method = method
+        self._nets = {"main": backbone, "weak": weak}
+
+    def velocity(self, method: Guidance, step: Step) -> Tensor:
+        """What the method makes of the pretended answers."""
+        return run_guide(method, step, self._answer)
+
+    def _answer(self, queries: tuple[Query, ...]) -> tuple[Tensor, ...]:
         for query in queries:
-            _check_query(method, query, nets[query.net])
-        return tuple(_pretend(x, i, query, backbone.tokens) for i, query in enumerate(queries))
-
-    labels = torch.zeros(1, dtype=torch.int64)
-    for step in dry_steps(method, x, labels, backbone):
-        run_guide(method, step, answer)
+            _check_query(self._method, query, self._nets.get(query.net))
+        return tuple(_pretend(self.x, i, query, self.main.tokens) for i, query in enumerate(queries))
 
 
-def dry_steps(method: Guidance, x: Tensor, labels: Tensor, backbone: Backbone) -> Sequence[Step]:
-    """Ten steps from noise to data, each at the same latents and with a fresh state."""
-    times = torch.linspace(1, 0, 11).tolist()
+def dry_steps(
+    method: Guidance, x: Tensor, labels: Tensor, backbone: Backbone, times: Sequence[float] | None = None
+) -> Sequence[Step]:
+    """Steps from noise to data (ten if no times are given), each at the same latents and with a fresh state."""
+    times = torch.linspace(1, 0, 11).tolist() if times is None else times
     facts = (labels, backbone.num_classes, backbone.depth)
+    count = len(times) - 1
     return [
         Step(
-            *(x, t, t_next, i, 10, 0, KeyedRandom(0, range(len(x)), i), method.init(), t, *facts),
+            *(x, t, t_next, i, count, 0, KeyedRandom(0, range(len(x)), i), method.init(), t, *facts),
             transition=Transition(1.0, t_next - t),
         )
         for i, (t, t_next) in enumerate(pairwise(times))
     ]
+
+
+def dry_times(method: Guidance) -> list[float]:
+    """A hundred times from 1 to 0; every parameter that may be a time, the numbers beside it, and all middles."""
+    named = {t for t in _numbers(vars(method)) if 0 < t < 1}
+    ends = sorted({0.0, 1.0, *named, *(math.nextafter(t, side) for t in named for side in (0.0, 1.0))})
+    middles = {(a + b) / 2 for a, b in pairwise(ends)}
+    return sorted({*ends, *middles, *(i / 100 for i in range(101))}, reverse=True)
+
+
+def _numbers(value: Any) -> list[float]:
+    value = vars(value) if isinstance(value, Guidance) else value
+    if isinstance(value, dict):
+        return [number for inner in value.values() for number in _numbers(inner)]
+    if isinstance(value, (list, tuple)):
+        return [number for inner in value for number in _numbers(inner)]
+    return [value] if isinstance(value, float) else []
 
 
 def _pretend(x: Tensor, place: int, query: Query, tokens: int) -> Tensor:
@@ -79,7 +127,7 @@ def draws_by_step(method: Guidance, backbone: Backbone) -> bool:
         edited.extend(edit.random is not None for query in queries for edit in query.edits)
         return tuple(_pretend(x, i, query, backbone.tokens) for i, query in enumerate(queries))
 
-    for step in dry_steps(method, x, torch.zeros(1, dtype=torch.int64), backbone):
+    for step in dry_steps(method, x, torch.zeros(1, dtype=torch.int64), backbone, dry_times(method)):
         run_guide(method, replace(step, random=random), answer)
     return any(edited) or random.drawn
 

@@ -21,6 +21,7 @@ from .dry_run import check_method, draws_by_step, dry_steps
 from .ledger import Ledger
 from .sampler import sample
 from .solvers import SOLVERS
+from .unchanged import StateError
 
 NETWORKS = ("sit", "lightningdit")
 #: Largest difference between samples made in batches of different sizes; matrix products round differently.
@@ -173,7 +174,10 @@ CHECKS: dict[str, Check] = {
 def run_checks(method: Guidance, network: str) -> dict[str, str]:
     """The checks that fail, with what is wrong."""
     case = make_case(method, network)
-    check_method(method, case.backbone, case.weak)
+    try:
+        check_method(method, case.backbone, case.weak)
+    except StateError as error:
+        return {"state": str(error)}
     problems = {}
     for name, check in CHECKS.items():
         try:

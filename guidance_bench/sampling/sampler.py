@@ -3,55 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from ..core.errors import UserError
 from ..core.randomness import KeyedRandom
-from ..guidance.method import METHODS, Guidance, Step
+from ..guidance.method import METHODS, Guidance
 from ..networks.backbone import Backbone
 from ..networks.compiled import compiled
 from ..networks.precision import check_precision, in_precision, products
+from .door import check_batch, check_draws, check_kinds, check_weak
 from .driver import Driver
 from .dry_run import check_method, draws_by_step
+from .field import GuidedField
 from .ledger import Ledger
 from .solvers import SOLVERS, Solver, require_fixed_grid
+from .unchanged import Unchanged
 
 
-class GuidedField:
-    """A method's velocity field for one batch: owns the method's state and builds its steps."""
-
-    def __init__(self, driver: Driver, method: Guidance, random: KeyedRandom, solver: Solver) -> None:
-        self.driver = driver
-        self.solver = solver
-        self.method = method
-        self.random = random
-        self.state: dict[str, Any] = method.init()
-        self._first: Step | None = None
-
-    def __call__(self, x: Tensor, t: float, t_next: float, index: int, count: int, stage: int) -> Tensor:
-        """The guided velocity at (x, t)."""
-        start = self._first.t if stage and self._first else t
-        random, main = self.random.at(max(index, 0)), self.driver.main
-        facts = (self.driver.labels, main.num_classes, main.depth)
-        moves = None if index < 0 else self.solver.transition(start, t_next)
-        first = self._first.state if stage and self._first else None
-        step = Step(
-            x, t, t_next, index, count, stage, random, dict(self.state), start, *facts, moves, first, self.solver.once
-        )
-        if stage == 0:
-            self._first = step
-        return self.driver.velocity(self.method, step)
-
-    def accept(self, x_next: Tensor) -> None:
-        """Keep what the method left in the state at the step's first stage, and show it where the step led."""
-        if self._first is not None:
-            self.state = dict(self.method.observe(self._first, x_next, self._first.state))
-
-
-@torch.inference_mode()
 def sample(
     backbone: Backbone,
     method: Guidance | str,
@@ -90,38 +61,56 @@ def sample(
         Latents at t = 0, (N, C, H, W), in the precision of ``noise``.
 
     Raises:
-        UserError: shapes that do not fit, or a method that these networks or this solver cannot serve.
+        UserError: what does not fit together, a method that these networks or this solver cannot serve, or that keeps
+            something of a batch in its object; samples that are not finite, by method, step and sample.
     """
     method = METHODS.create(method) if isinstance(method, str) else method
     solver = SOLVERS.create(solver) if isinstance(solver, str) else solver
-    _check(backbone, method, solver, labels, noise, weak)
+    check_kinds(backbone, method, solver, weak)
+    check_batch(backbone, labels, noise)
+    check_weak(backbone, weak)
+    check_draws(seed, indices, sde_noise, noise, solver)
+    _check_together(backbone, method, solver, weak)
     if precision is not None:
         check_precision(precision)
         backbone, weak = in_precision(backbone, precision), weak and in_precision(weak, precision)
     if compile:
         backbone, weak = compiled(backbone), weak and compiled(weak)
-    device = backbone.device
     random = KeyedRandom(seed, range(len(labels)) if indices is None else indices)
-    driver = Driver(backbone, labels.to(device), weak, ledger if ledger is not None else Ledger())
-    x = noise.to(device, state_dtype)
+    driver = Driver(backbone, labels.to(backbone.device, torch.int64), weak, Ledger() if ledger is None else ledger)
+    batch = _Batch(driver, method, solver, random, noise.to(backbone.device, state_dtype), sde_noise)
+    unchanged = Unchanged(method)
+    with torch.inference_mode(), products(precision):
+        latents = batch.solve().to(noise.dtype)
+        if not bool(latents.isfinite().all()):
+            batch.solve(traced=True)
+            raise UserError(f"method {method.name!r} gives samples that are not finite in {noise.dtype}")
+    unchanged.check()
+    return latents.clone()  # outside of inference mode: the caller's tensor is like any other
 
-    def draw(index: int) -> Tensor:
-        chosen = random.at(index).normal("sde", noise.shape[1:]) if sde_noise is None else sde_noise[index]
-        return chosen.to(x)
 
-    with products(precision):
-        return solver.solve(GuidedField(driver, method, random, solver), x, draw).to(noise.dtype)
+@dataclass(frozen=True)
+class _Batch:
+    driver: Driver
+    method: Guidance
+    solver: Solver
+    random: KeyedRandom
+    x: Tensor
+    sde_noise: Tensor | None
+
+    def solve(self, traced: bool = False) -> Tensor:
+        """Latents at t = 0; ``traced`` as in :class:`GuidedField`."""
+        return self.solver.solve(
+            GuidedField(self.driver, self.method, self.random, self.solver, traced), self.x, self._draw
+        )
+
+    def _draw(self, index: int) -> Tensor:
+        if self.sde_noise is not None:
+            return self.sde_noise[index].to(self.x)
+        return self.random.at(index).normal("sde", self.x.shape[1:]).to(self.x)
 
 
-def _check(
-    backbone: Backbone, method: Guidance, solver: Solver, labels: Tensor, noise: Tensor, weak: Backbone | None
-) -> None:
-    if noise.dim() != 4 or tuple(noise.shape[1:]) != backbone.shape:
-        raise UserError(f"noise of shape {tuple(noise.shape)} does not fit latents of shape {backbone.shape}")
-    if labels.shape != noise.shape[:1]:
-        raise UserError(f"{tuple(labels.shape)} labels do not fit {len(noise)} latents")
-    if len(labels) and not 0 <= int(labels.min()) <= int(labels.max()) <= backbone.num_classes:
-        raise UserError(f"labels must lie in 0..{backbone.num_classes} ({backbone.num_classes} is no class)")
+def _check_together(backbone: Backbone, method: Guidance, solver: Solver, weak: Backbone | None) -> None:
     if method.fixed_grid:
         require_fixed_grid(solver, method.name)
     if not solver.fixed_grid and draws_by_step(method, backbone):
@@ -129,4 +118,4 @@ def _check(
             f"method {method.name!r} draws anew at each step; solver {solver.name!r} is adaptive and has no steps to "
             "draw at (use euler or heun)"
         )
-    check_method(method, backbone, weak)
+    check_method(method, backbone, weak, solver)

@@ -50,6 +50,11 @@ class Solver(Configurable):
         """Whether intervals of guidance are asked once a step, at its beginning, rather than at each evaluation."""
         return False
 
+    @property
+    def draws(self) -> int:
+        """How often ``draw`` is called, at most: as often as there are steps, where there are."""
+        return int(getattr(self, "steps", 0)) if self.stochastic else 0
+
     def transition(self, t: float, t_next: float) -> Transition | None:
         """How a step from t to t_next depends on its velocity; None where steps are not known beforehand."""
         return Transition(1.0, t_next - t) if self.fixed_grid else None
@@ -166,6 +171,11 @@ class EulerMaruyama(Solver):
     summary = "first-order SDE, diffusion 2t, noiseless last step"
     steps: int = param(250, low=2, doc="number of steps, the last one included")
     last_step: float = param(0.04, low=1e-6, high=0.999, doc="time at which the noiseless last step begins")
+
+    @property
+    def draws(self) -> int:
+        """The last step is noiseless."""
+        return self.steps - 1
 
     def transition(self, t: float, t_next: float) -> Transition:
         """(1 - h, -h (2 - t), 2 t h) with h = t - t_next; the last step is noiseless."""
