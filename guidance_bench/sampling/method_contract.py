@@ -177,7 +177,7 @@ def run_checks(method: Guidance, network: str) -> dict[str, str]:
     try:
         check_method(method, case.backbone, case.weak)
     except StateError as error:
-        return {"state": str(error)}
+        return {name: "not tried, see state" for name in CHECKS} | {"state": str(error)}
     problems = {}
     for name, check in CHECKS.items():
         try:

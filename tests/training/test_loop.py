@@ -96,7 +96,7 @@ def test_the_weights_kept_are_the_averaged_ones():
     with torch.no_grad():
         for p in network.parameters():
             p.add_(1.0)
-    average.update(network, step=0)  # the first steps average evenly: decay 1/10
+    average.update(network, step=0)  # the decay begins at 1/10
     torch.testing.assert_close(weights(average.network), before + 0.9)
     average.update(network, step=10_000)
     torch.testing.assert_close(weights(average.network), before + 0.91)

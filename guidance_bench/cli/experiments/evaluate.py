@@ -134,7 +134,7 @@ def _row(result: Evaluation, name: str) -> tuple[str, str]:
         text += f" ± {draws.sd:.2g} (sd of {len(draws.values)} draws)"
     if name in result.jackknife:
         text += f" ± {result.jackknife[name].error:.2g} (jackknife)"
-    if draws.minimum_of_three is not None:
+    if draws.minimum_of_three is not None and column.direction == "lower":  # a best of three is no custom elsewhere
         text += f", min of 3: {draws.minimum_of_three:.5g}"
     return column.heading, text
 
