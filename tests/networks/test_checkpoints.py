@@ -386,7 +386,7 @@ def test_buffers_outside_the_state_dict_are_computed(tmp_path, monkeypatch):
     gb.save_backbone(backbone, tmp_path / "scaled.safetensors")
     x = torch.ones(1, 1, 2, 2)
     loaded = gb.load_backbone(tmp_path / "scaled.safetensors")
-    assert torch.equal(loaded(x, torch.zeros(1), torch.zeros(1)).velocity, 6 * x)
+    assert torch.equal(loaded(x, torch.zeros(1), torch.tensor([0])).velocity, 6 * x)
 
 
 # -- checkpoints from elsewhere
