@@ -79,13 +79,8 @@ def sample(
     random = KeyedRandom(seed, range(len(labels)) if indices is None else indices)
     driver = Driver(backbone, labels.to(backbone.device, torch.int64), weak, Ledger() if ledger is None else ledger)
     batch = _Batch(driver, method, solver, random, noise.to(backbone.device, state_dtype), sde_noise)
-    unchanged = Unchanged(method)
     with torch.inference_mode(), products(precision):
-        latents = batch.solve().to(noise.dtype)
-        if not bool(latents.isfinite().all()):
-            batch.solve(traced=True)
-            raise UserError(f"method {method.name!r} gives samples that are not finite in {noise.dtype}")
-    unchanged.check()
+        latents = batch.latents(noise.dtype)
     return latents.clone()  # outside of inference mode: the caller's tensor is like any other
 
 
@@ -97,6 +92,16 @@ class _Batch:
     random: KeyedRandom
     x: Tensor
     sde_noise: Tensor | None
+
+    def latents(self, dtype: torch.dtype) -> Tensor:
+        """Finite latents at t = 0 of a method that keeps nothing of them in its object."""
+        unchanged = Unchanged(self.method)
+        latents = self.solve().to(dtype)
+        if not bool(latents.isfinite().all()):
+            self.solve(traced=True)
+            raise UserError(f"method {self.method.name!r} gives samples that are not finite in {dtype}")
+        unchanged.check()
+        return latents
 
     def solve(self, traced: bool = False) -> Tensor:
         """Latents at t = 0; ``traced`` as in :class:`GuidedField`."""
