@@ -8,7 +8,7 @@ import re
 from typing import Any
 
 from .errors import UserError
-from .parameters import check_value, fields_of
+from .parameters import Parameter, check_value, fields_of, type_name
 
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 
@@ -66,7 +66,19 @@ def _check_resolved(cls: type) -> None:
                 f"class {cls.__name__}: field {field.name!r} has the default {field.default!r}; a parameter is a "
                 "number, a text, true or false, None, or a tuple of these"
             )
-        check_value(f"class {cls.__name__}", field, field.default)
+        _check_default(cls.__name__, field)
+
+
+def _check_default(owner: str, field: Parameter) -> None:
+    """Refuse a default that the field itself does not allow, with the line that would."""
+    try:
+        check_value(f"class {owner}", field, field.default)
+    except UserError as error:
+        value = field.default
+        if isinstance(value, (int, float)) and value < field.low:
+            word = type_name(field.type)
+            raise UserError(f"{error}: write {field.name}: {word} = param({value}, low={value})") from error
+        raise
 
 
 def _taken(base: type) -> frozenset[str]:

@@ -76,6 +76,11 @@ def check_effect(case: Case) -> None:
         raise CheckError("the defaults change nothing")
 
 
+DECLARE = (
+    'an update whose weights do not sum to one, or one that is not linear, must declare space = "v" (or "x0", "eps")'
+)
+
+
 def check_space(case: Case) -> None:
     """An "any" method gives one answer in v, x0 and eps; the others are finite at both ends of time."""
     if case.method.space != "any":
@@ -85,7 +90,7 @@ def check_space(case: Case) -> None:
     own = case.sample()
     for space in ("x0", "eps"):
         moved = type("Moved", (type(case.method),), {"space": space})(**vars_of(case.method))
-        require_close(case.sample(moved), own, 1e-5, f"declared affine (space 'any'), but differs in {space}")
+        require_close(case.sample(moved), own, 1e-5, f"not the same in {space} as in v: {DECLARE}")
 
 
 def check_cost(case: Case) -> None:
