@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import sys
 
 import numpy as np
 import pytest
@@ -112,3 +113,22 @@ def test_the_classifier_is_trained_once_pinned_by_hash_and_knows_its_digits(tmp_
     with pytest.raises(gb.UserError, match="pinned sha256"):
         load_classifier(tmp_path)
     assert len(digits_classifier.RECIPE) == 5
+
+
+def test_the_reference_is_all_digits_in_their_order(tmp_path, monkeypatch):
+    """Whatever network makes the features: here the pixels themselves."""
+
+    class Pixels:
+        def extract(self, images):
+            return {"features": images.reshape(len(images), -1).astype(np.float32)}
+
+    module = sys.modules[type(gb.BENCHMARKS.create("digits")).__module__]
+    monkeypatch.setattr(module, "load_classifier", lambda folder: (Pixels(), "0" * 64))
+    images, labels = module.load_images()
+    for name in ("digits", "digits_full", "digits_methods"):
+        evaluator = gb.BENCHMARKS.create(name).evaluator(tmp_path, torch.device("cpu"))
+        assert np.array_equal(evaluator.reference.array("features"), images.reshape(1797, 64).astype(np.float32))
+        assert np.array_equal(evaluator.reference.array("labels"), labels)
+        assert evaluator.reference.count == 1797 and evaluator.reference.statistics("features").mean.shape == (64,)
+    data = gb.BENCHMARKS.create("digits").training_data()
+    assert len(data.x) == 1797 and np.array_equal(data.y.numpy(), labels)

@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from guidance_bench.core.errors import UserError
-from guidance_bench.networks.autoencoders.base import AUTOENCODERS, load_autoencoder
+from guidance_bench.networks.autoencoders.base import AUTOENCODERS, Autoencoder, load_autoencoder
 from guidance_bench.networks.autoencoders.kl import diffusers_names, infer_config
 from guidance_bench.networks.autoencoders.sd_vae import SD_SCALE
 from guidance_bench.storage.pixels import from_uint8, to_uint8
@@ -40,6 +40,27 @@ def test_pixel_is_the_identity() -> None:
     torch.testing.assert_close(latents, from_uint8(images), rtol=0, atol=0)
     torch.testing.assert_close(pixel.to_images(latents), images, rtol=0, atol=0)
     assert pixel.weights == {}
+
+
+@pytest.mark.parametrize("channels", [None, 3])
+def test_latents_are_shifted_and_scaled_by_the_formula(channels: int | None) -> None:
+    """Encode gives (z - shift) scale, decode takes latents / scale + shift, of all or by channel."""
+
+    class Double(Autoencoder):
+        def posterior(self, images: Tensor) -> tuple[Tensor, Tensor]:
+            return 2 * images, torch.full_like(images, 0.5)
+
+        def reconstruct(self, z: Tensor) -> Tensor:
+            return z / 2
+
+    shape = (1, channels, 1, 1) if channels else ()
+    shift, scale = torch.linspace(0.3, 0.9, channels or 1).view(shape), torch.linspace(2, 4, channels or 1).view(shape)
+    double = Double("double", 3, 1, "round", scale=scale, shift=shift)
+    images, noise = _normal(2, 3, 4, 4), _normal(2, 3, 4, 4, seed=1)
+    latents = double.encode(images, noise)
+    torch.testing.assert_close(latents, (2 * images + 0.5 * noise - shift) * scale)
+    torch.testing.assert_close(double.encode(images), (2 * images - shift) * scale)
+    torch.testing.assert_close(double.decode(latents), images + 0.25 * noise)
 
 
 def test_registry_and_mistakes() -> None:
