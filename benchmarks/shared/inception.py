@@ -16,12 +16,13 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
-from guidance_bench.core.errors import UserError
 from guidance_bench.experiments.benchmark import Evaluator
 from guidance_bench.features.extractors import extractors_for
 from guidance_bench.features.feature_set import FeatureSet
 from guidance_bench.features.kept import FeatureMaker
-from guidance_bench.storage.files import atomic, read_sealed, sha256_of, write_sealed
+from guidance_bench.storage.files import atomic, sha256_of, write_sealed
+
+from .own_files import missing, read_own
 
 SPACE = "inception"
 NAMES = ("features", "spatial")
@@ -69,13 +70,13 @@ def load_reference(folder: Path) -> tuple[FeatureSet, dict[str, Any]]:
     Raises:
         UserError: a file is missing or damaged.
     """
-    known = read_sealed(folder / "reference.json", KEYS)
+    known = read_own(folder / "reference.json", KEYS)
     file = folder / "reference.safetensors"
     try:
         halves = load_file(file) if sha256_of(file) == known["sha256"] else None
     except (OSError, SafetensorError):
         halves = None
     if halves is None:
-        raise UserError(f"{str(file)!r} is missing or damaged: install the project again")
+        raise missing(file)
     features = FeatureSet({k: v.astype(np.float32) for k, v in halves.items()}, space=SPACE, title="the reference")
     return features, known

@@ -44,8 +44,10 @@ def note(best: pd.DataFrame, primary: Column) -> str:
     """How the rows of a table of best settings were chosen, and what the numbers are."""
     tuned = best[best["method"] != "none"]
     sentences = [
-        f"Each method's best setting by {primary.label}, chosen on the same samples that are scored: this flatters a "
-        "method the more, the more settings were tried (column Settings).",
+        "One setting of each method: none was chosen on the samples that are scored."
+        if len(tuned) and tuned["settings"].max() == 1
+        else f"Each method's best setting by {primary.label}, chosen on the same samples that are scored: this "
+        "flatters a method the more, the more settings were tried (column Settings).",
     ]
     if best["held_out"].notna().any():
         sentences.append(

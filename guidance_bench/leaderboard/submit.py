@@ -8,6 +8,8 @@ from typing import Any
 
 from ..core.errors import UserError
 from ..experiments.records import committed_results, read_records, write_record
+from .figures.sample_grids import StoredSamples
+from .previews import Previews
 from .publish import write_leaderboard
 
 
@@ -19,8 +21,9 @@ def portable(record: dict[str, Any]) -> dict[str, Any]:
 def submit(output: Path, benchmark: str, results: Path | None = None) -> Path:
     """Take the records of a benchmark into ``results/<benchmark>``; returns that folder.
 
-    The sample grids can only be drawn here, where the samples are; tables and the other figures can be made again from
-    the records alone.
+    Records that are there already stay, and stand in the tables too: a study may be made over many days and machines,
+    each taking up what is still missing (``run ... records=committed``). Of the samples the few that the grids show are
+    kept beside the records.
 
     Args:
         output: output folder of ``guidance-bench run``.
@@ -36,6 +39,8 @@ def submit(output: Path, benchmark: str, results: Path | None = None) -> Path:
         raise UserError(f"{str(output)!r} holds no records of benchmark {benchmark!r}")
     for record in records:
         write_record(folder / "records" / f"{record['run_id']}.json", portable(record))
-    write_leaderboard(records, folder, stores=output)
+    samples = Previews(folder / "previews", StoredSamples(output, records))
+    write_leaderboard(read_records(folder), folder, samples=samples)
+    samples.drop_others()
     (folder / "leaderboard.html").unlink()  # repeats the figures; ``guidance-bench leaderboard`` makes it
     return folder

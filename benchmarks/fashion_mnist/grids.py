@@ -1,0 +1,39 @@
+"""What the study of real images tries of each method, and what it found on the seed that is only for tuning."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..shared.grids import Grid, Sweep
+
+#: Every method is tried at four strengths, each twice the one before.
+STRENGTHS = (0.25, 0.5, 1.0, 2.0)
+
+#: What is fixed is the method's default but for: a linear schedule (cfg_schedule); no standing first step, a twentieth
+#: of this path (cfg_zero); the published share of low to high frequencies (fdg); a mild CFG where a method adds to it.
+SWEEPS: dict[str, Sweep] = {
+    "cfg": Sweep(),
+    "autoguidance": Sweep(),
+    "ig": Sweep(),
+    "ig_cfg": Sweep("ig_scale", unit=0.5, fixed={"cfg_scale": 1.25, "cfg_high": 0.7}),
+    "cfg_schedule": Sweep(fixed={"shape": "linear"}),
+    "cfg_rescale": Sweep(),
+    "cfg_zero": Sweep(fixed={"zero_steps": 0}),
+    "apg": Sweep(),
+    "tcfg": Sweep(),
+    "fdg": Sweep("high_scale", linked={"low_scale": 0.45}),
+    "icg": Sweep(),
+    "pag": Sweep(),
+    "seg": Sweep(),
+    "slg": Sweep("skip_scale"),
+    "sg_prev": Sweep(),
+}
+
+
+def tried(method: str) -> Grid:
+    """A method's four settings."""
+    return SWEEPS[method].grid(STRENGTHS)
+
+
+#: Each method's best setting by FID on the tuning seed: what the study reports. A test holds it against the records.
+TUNED: dict[str, dict[str, Any]] = {}
