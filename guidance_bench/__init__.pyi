@@ -4,14 +4,16 @@ from . import metrics
 from .core.errors import UserError
 from .core.parameters import param
 from .evaluation.plain import evaluate
-from .experiments.benchmark import BENCHMARKS, Benchmark, register_benchmark
+from .experiments.benchmark import BENCHMARKS, Benchmark, Evaluator, Networks, Setting, register_benchmark
 from .experiments.records import load_results
 from .experiments.study import run
+from .features.feature_set import FeatureSet
 from .guidance.composition import CFGOver, Interval, Scheduled, Sum
 from .guidance.method import METHODS, Guidance, Query, Step, extrapolate, register_method, together
 from .metrics.base import METRICS, Metric, register_metric
 from .networks.backbone import BACKBONES, Backbone, BackboneConfig, Edit, Prediction, register_backbone
 from .networks.checkpoints import load_backbone, save_backbone
+from .networks.dataset import Dataset
 from .sampling.dry_run import check_method
 from .sampling.ledger import Ledger
 from .sampling.sampler import sample
@@ -30,14 +32,19 @@ __all__ = [
     "BackboneConfig",
     "Benchmark",
     "CFGOver",
+    "Dataset",
     "Edit",
+    "Evaluator",
+    "FeatureSet",
     "Guidance",
     "Interval",
     "Ledger",
     "Metric",
+    "Networks",
     "Prediction",
     "Query",
     "Scheduled",
+    "Setting",
     "Solver",
     "Step",
     "Sum",

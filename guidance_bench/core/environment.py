@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import os
 import platform
-import resource
 import subprocess
 import sys
 from importlib import metadata
@@ -74,7 +73,11 @@ def peak_memory(device: torch.device) -> int:
         lines = Path("/proc/self/status").read_text().splitlines()
         return 1024 * int(next(line.split()[1] for line in lines if line.startswith("VmHWM:")))
     except (OSError, StopIteration):
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        try:
+            resource = importlib.import_module("resource")
+        except ImportError:  # Windows
+            return 0
+        peak: int = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
 
 

@@ -3,6 +3,10 @@
 ``accelerate launch`` and ``torchrun`` set RANK, WORLD_SIZE and the address where the processes meet. Nothing but a few
 words travels between them (samples go to disk), so they meet over gloo even on GPUs: waiting for hours while the first
 process trains then neither keeps a GPU busy nor meets NCCL's ten-minute limit.
+
+The meetings are accelerate's (``gather_object``, ``broadcast_object_list``). Two of its helpers are not used: with
+``main_process_first`` all others would wait for ever where the first process fails, and ``split_between_processes`` of
+its earlier versions gives a process without work the last item once more.
 """
 
 from __future__ import annotations
@@ -15,6 +19,7 @@ from typing import Any, TypeVar
 
 import torch
 from accelerate import PartialState
+from accelerate.utils import broadcast_object_list, gather_object
 from torch import distributed
 
 from .errors import UserError
@@ -56,11 +61,10 @@ def share(items: list[T]) -> list[T]:
 
 def gather(items: list[T]) -> list[T]:
     """The lists of all processes, one after the other, on every process; returns once all have come here."""
-    if not distributed.is_initialized():
-        return items
-    parts: list[Any] = [None] * distributed.get_world_size()
-    _meet(lambda: distributed.all_gather_object(parts, items))
-    return [item for part in parts for item in part]
+    gathered: list[T] = items
+    if distributed.is_initialized():
+        gathered = _meet(lambda: gather_object(items))
+    return gathered
 
 
 def agree(work: Callable[[], T]) -> T:
@@ -75,7 +79,7 @@ def agree(work: Callable[[], T]) -> T:
         if is_first():
             outcome = [work(), True]
     finally:
-        _meet(lambda: distributed.broadcast_object_list(outcome, src=0))
+        _meet(lambda: broadcast_object_list(outcome))
     if not outcome[1]:
         raise SystemExit(2)
     value: T = outcome[0]
@@ -93,8 +97,8 @@ def after_first(work: Callable[[], T]) -> T:
     return made[0] if made else work()
 
 
-def _meet(collective: Callable[[], None]) -> None:
+def _meet(collective: Callable[[], T]) -> T:
     try:
-        collective()
+        return collective()
     except RuntimeError as error:  # gloo's only word for a peer that is gone
         raise UserError("another process of this run has stopped; the same command continues where it was") from error

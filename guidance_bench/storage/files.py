@@ -114,7 +114,8 @@ def _reason(error: Exception) -> str:
 def _flush(path: Path) -> None:
     handle = os.open(path, os.O_RDWR)
     try:
-        os.fchmod(handle, 0o666 & ~umask())
+        if hasattr(os, "fchmod"):  # not on Windows, which has no such modes
+            os.fchmod(handle, 0o666 & ~umask())
         os.fsync(handle)
     finally:
         os.close(handle)
