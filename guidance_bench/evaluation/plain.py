@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from ..core.parameters import plain
 from ..storage.image_sets import ImageSource
 from .evaluate import evaluate as compute
 
@@ -25,4 +26,5 @@ def evaluate(
     Raises:
         UserError: as that function.
     """
-    return compute(samples, reference, metrics, **options).as_dict()
+    result: dict[str, Any] = plain(compute(samples, reference, metrics, **options).as_dict())
+    return result

@@ -6,14 +6,13 @@ import json
 
 import numpy as np
 import pytest
-from fake_features import FakeInception, install
+from fake_features import install
 
 import guidance_bench as gb
 
 
 def test_evaluate_is_a_dictionary_of_the_metrics(tmp_path, monkeypatch):
-    fake = FakeInception()
-    install(monkeypatch, fake)
+    fake = install(monkeypatch)
     random = np.random.default_rng(0)
     images = {name: random.integers(0, 256, (n, 8, 8, 3), dtype=np.uint8) for name, n in (("a", 40), ("b", 60))}
     for name, pixels in images.items():
