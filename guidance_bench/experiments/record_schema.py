@@ -44,6 +44,8 @@ RESERVED = frozenset(
 )
 
 Name = Annotated[str, Field(min_length=1, max_length=200)]
+#: Of a parameter or a cost: what Python takes for the name of a field.
+Key = Annotated[str, Field(pattern=r"^[^\W\d]\w*$", max_length=100)]
 Text = Annotated[str, Field(max_length=MAX_TEXT)]
 Hash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Count = Annotated[int, Field(ge=0, le=MAX_INTEGER)]
@@ -61,7 +63,7 @@ class Called(Part):
     """A thing of a registry with its parameters."""
 
     name: Name
-    parameters: dict[Name, Any]
+    parameters: dict[Key, Any]
 
 
 class Method(Called):
@@ -73,7 +75,7 @@ class Method(Called):
 class Benchmark(Called):
     """A benchmark and its version."""
 
-    parameters: dict[Name, Any] = {}
+    parameters: dict[Key, Any] = {}
     version: Count | Name | None = None
 
 
@@ -127,6 +129,7 @@ class Cost(Part):
 
     nfe: Amount
     images_per_second: Amount | None = None
+    __pydantic_extra__: dict[Key, Number | Text | None]
 
 
 class Environment(Part):
@@ -154,7 +157,7 @@ class Record(Part):
 
 
 def json_schema() -> dict[str, Any]:
-    """The JSON Schema of a record, for documentation and other programs."""
+    """The JSON Schema of a record, for documentation and other programs; published as ``record.schema.json`` here."""
     return Record.model_json_schema(by_alias=True)
 
 

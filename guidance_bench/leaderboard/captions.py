@@ -17,7 +17,7 @@ def protocol_facts(settings: pd.DataFrame) -> dict[str, str]:
     seeds = sorted({seed for group in settings["seeds"] for seed in group})
     return {
         "Benchmark": f"{first['benchmark']} v{first['version']}",
-        **{f"{name.capitalize()} network": _network(recipe) for name, recipe in first["networks"].items()},
+        **{f"{name.capitalize()} network": _network(recipe) for name, recipe in first["networks"].items() if recipe},
         "Solver": first["solver"],
         "Samples": f"{first['samples']:,} a run, {first['labels']} labels, {first['dtype']}",
         "Seeds": ", ".join(map(str, seeds)),

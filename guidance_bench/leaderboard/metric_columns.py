@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from ..core.errors import UserError
+from ..experiments.record_schema import RESERVED
 from ..metrics.base import METRICS
 
 if TYPE_CHECKING:
@@ -101,7 +102,8 @@ def metric_columns(frame: pd.DataFrame) -> list[Column]:
     A metric is known by its ``<metric>.sd`` companion.
     """
     evaluator = str(frame["evaluator"].iloc[0])
-    names = [n for n in map(str, frame.columns) if f"{n}.sd" in frame.columns and frame[n].notna().any()]
+    known = [n.removesuffix(".sd") for n in map(str, frame.columns) if n.endswith(".sd")]
+    names = [n for n in known if n not in RESERVED and n in frame.columns and frame[n].notna().any()]
     return sorted((column_of(name, evaluator) for name in names), key=_rank)
 
 

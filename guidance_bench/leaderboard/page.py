@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ..core.identity import canonical
 from ..experiments.specification import protocol_of
 from .captions import protocol_facts
-from .formats.rows import rows_of, spaces
+from .formats.rows import rows_of, spaces, visible
 from .sheets import best_sheet, seeds_field, settings_sheet
 
 if TYPE_CHECKING:
@@ -33,7 +33,8 @@ def render(found: Sequence[Table], figures: Sequence[Sequence[Figure]], records:
     """
     from jinja2 import Environment, StrictUndefined
 
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    options: dict[str, Any] = {"autoescape": True, "trim_blocks": True, "lstrip_blocks": True}
+    environment = Environment(undefined=StrictUndefined, finalize=_visible, **options)
     environment.filters["sort_key"] = _sort_key
     template = environment.from_string(Path(__file__).with_name("page.html").read_text(encoding="utf-8"))
     by_id = {record["run_id"]: record for record in sorted(records, key=lambda r: str(r["time"]))}  # the latest stays
@@ -95,6 +96,11 @@ def _record(record: Mapping[str, Any]) -> dict[str, str]:
 
 def _pretty(value: Any) -> str:
     return json.dumps(value, indent=1, sort_keys=True, allow_nan=False, ensure_ascii=False)
+
+
+def _visible(value: Any) -> Any:
+    """What a record says, without signs that turn the direction of writing; finished parts of the page as they are."""
+    return visible(value) if type(value) is str else value
 
 
 def _sort_key(key: float | str) -> str:

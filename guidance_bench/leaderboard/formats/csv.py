@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ...core.identity import canonical
+from .rows import visible
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,5 +34,6 @@ def _csv_value(value: Any) -> Any:
 
 
 def _harmless(text: str) -> str:
-    """Text that no spreadsheet takes for a formula: an apostrophe before the signs that begin one."""
+    """Text that no spreadsheet takes for a formula (an apostrophe before the signs that begin one), nor a terminal."""
+    text = visible(text)
     return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text

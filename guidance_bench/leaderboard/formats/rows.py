@@ -23,7 +23,11 @@ def spaces(sheet: Sheet) -> list[tuple[str, int]]:
 
 def printable(text: str) -> str:
     """Text without what steers a terminal or turns the direction of writing; blanks of any kind become one blank."""
-    plain = " ".join(text.split())
-    if plain.isascii() and plain.isprintable():
-        return plain
-    return "".join("�" if unicodedata.category(sign) in ("Cc", "Cf", "Cs") else sign for sign in plain)
+    return visible(" ".join(text.split()))
+
+
+def visible(text: str) -> str:
+    """The same, but blanks and line ends stay."""
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join("�" if unicodedata.category(s) in ("Cc", "Cf", "Cs") and s not in "\n\t" else s for s in text)
