@@ -100,3 +100,20 @@ def test_the_weights_kept_are_the_averaged_ones():
     torch.testing.assert_close(weights(average.network), before + 0.9)
     average.update(network, step=10_000)
     torch.testing.assert_close(weights(average.network), before + 0.91)
+
+
+def test_the_initial_weights_are_soon_forgotten():
+    """After five steps they weigh .0005, the weights after each step .0045, .0225, .082, .247 and .643."""
+    network = gb.BACKBONES.create("sit", **CONFIG).build()
+    average = training.EMA(network, 0.9999)
+    weights = []
+    for impulse in range(6):
+        with torch.no_grad():
+            for p in average.network.parameters():
+                p.fill_(float(impulse == 0))
+            for step in range(5):
+                for p in network.parameters():
+                    p.fill_(float(impulse == step + 1))
+                average.update(network, step)
+        weights.append(float(next(p for p in average.network.parameters() if p.is_floating_point()).flatten()[0]))
+    assert weights == pytest.approx([0.0005, 0.0045, 0.0225, 0.0824, 0.2473, 0.6429], rel=2e-2)
