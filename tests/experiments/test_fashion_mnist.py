@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import gzip
 import json
 import shutil
@@ -10,9 +11,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from guidance_bench.benchmarks.fashion_mnist import HERE, data
+from fake_features import install
+from guidance_bench.benchmarks.fashion_mnist import HERE, data, make
 from guidance_bench.benchmarks.fashion_mnist.data import VARIABLE, load_images, reference_images
 from guidance_bench.benchmarks.fashion_mnist.grids import STRENGTHS, SWEEPS
+from guidance_bench.benchmarks.fashion_mnist.make import RECIPES, make_networks, make_reference
+from guidance_bench.benchmarks.shared.image_benchmark import RealImages
 from guidance_bench.benchmarks.shared.inception import inception_maker, load_reference
 from guidance_bench.benchmarks.shared.pinned_networks import pinned_networks, pinned_recipe
 from guidance_bench.benchmarks.shared.pixels import to_images, to_latents
@@ -34,6 +38,7 @@ def test_the_networks_are_those_of_the_recipes():
     for name, network in (("main", main), ("weak", networks.weak)):
         recipe = pinned_recipe(HERE, name)
         assert recipe["sha256"] == sha256_of(HERE / f"{name}.safetensors") == networks.facts[name]["sha256"]
+        assert {k: v for k, v in recipe.items() if k != "sha256"} == RECIPES[name].as_dict()
         assert sum(p.numel() for p in network.parameters() if p.requires_grad) <= networks.facts[name]["parameters"]
         assert next(network.parameters()).dtype == torch.float32
         losses = json.loads((HERE / f"{name}.json").read_text())["losses"]
@@ -108,6 +113,28 @@ def test_fashion_mnist_is_read_packed_or_not_and_what_is_missing_is_said(tmp_pat
     with pytest.raises(gb.UserError, match="3 images but 2 labels"):
         load_images("train")
     load_images.cache_clear()
+
+
+def test_what_comes_with_the_benchmark_can_be_made_again(tmp_path, monkeypatch):
+    """On few images, steps and a network that costs nothing: the same files in the same form."""
+    rng = np.random.default_rng(0)
+    images = RealImages(
+        "fashion_mnist", rng.integers(0, 256, (20, 28, 28, 1), np.uint8), np.arange(20) % 10, "0123456789"
+    )
+    monkeypatch.setattr(make, "load_images", lambda part: images)
+    monkeypatch.setattr(make, "reference_images", lambda: images)
+    with pytest.raises(gb.UserError, match="the training images are fashion_mnist@"):
+        make_networks(tmp_path, torch.device("cpu"))
+    monkeypatch.setattr(make, "DATA", images.dataset().name)
+    quick = {name: dataclasses.replace(recipe, steps=2, batch=4) for name, recipe in RECIPES.items()}
+    monkeypatch.setattr(make, "RECIPES", quick)
+    make_networks(tmp_path, torch.device("cpu"))
+    networks = pinned_networks(tmp_path, torch.device("cpu"))
+    assert networks.main.trained_taps == (3,) and networks.facts["weak"]["parameters"] == 330512
+    install(monkeypatch)
+    make_reference(tmp_path, torch.device("cpu"))
+    reference, known = load_reference(tmp_path)
+    assert reference.count == known["count"] == 20 and known["images"]["sha256"] == images.sha256
 
 
 @pytest.mark.slow

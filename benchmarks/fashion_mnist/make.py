@@ -1,0 +1,68 @@
+"""Makes what comes with the benchmark: ``python -m guidance_bench.benchmarks.fashion_mnist.make FOLDER``.
+
+It trains both networks (about 40 minutes on one core) and extracts the reference (ten minutes), goes on where it was
+stopped, and writes ``main``, ``weak`` and ``reference`` into FOLDER. Weights made on another machine differ from the
+committed ones in their last bits, so runs on them have other names; the recipes are equal.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import torch
+
+from guidance_bench.core.environment import pick_device
+from guidance_bench.core.errors import UserError
+from guidance_bench.features.extraction import extract
+from guidance_bench.storage.image_sets import ArrayImages
+from guidance_bench.storage.pixels import as_rgb
+from guidance_bench.training.loop import Recipe, train
+
+from ..shared.inception import BATCH, NAMES, inception_maker, save_reference
+from ..shared.pinned_networks import pin_network
+from .data import load_images, reference_images
+
+SHAPE = {"input_size": 28, "patch_size": 4, "in_channels": 1, "num_classes": 10, "num_heads": 4}
+DATA = "fashion_mnist@1f243a60b4b748a4"
+#: 1.4 million parameters, two and a half passes over the images; the weak network has a quarter of both.
+RECIPES = {
+    "main": Recipe("sit", {**SHAPE, "hidden_size": 96, "depth": 8, "tap": 3}, DATA, 2400, 64, 1.5e-3, 0),
+    "weak": Recipe("sit", {**SHAPE, "hidden_size": 64, "depth": 4}, DATA, 600, 64, 1.5e-3, 0, ema=0.98),
+}
+
+
+def make_networks(folder: Path, device: torch.device) -> None:
+    """Train both networks and write them in half precision.
+
+    Raises:
+        UserError: the images are not those of the recipes.
+    """
+    data = load_images("train").dataset()
+    if data.name != DATA:
+        raise UserError(f"the training images are {data.name}, not {DATA}")
+    for name, recipe in RECIPES.items():
+        network, facts = train(recipe, data, folder / "training", device, f"train {name}")
+        pin_network(network, facts, folder, name)
+
+
+def make_reference(folder: Path, device: torch.device) -> None:
+    """Extract the reference's features and write them in half precision."""
+    images = reference_images()
+    maker = inception_maker(device)
+    source = ArrayImages(as_rgb(images.images), "the reference")
+    features = extract(source, maker.extractors, NAMES, BATCH, folder / "features", block=100)
+    choice = "the first 250 of each class, in the order of the file"
+    about = {"data": "Fashion-MNIST, test set", "choice": choice, "sha256": images.sha256}
+    arrays = {name: features.array(name) for name in NAMES}
+    save_reference(folder, arrays, {"images": about, "network": maker.extractors[0].identity()})
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit("usage: python -m guidance_bench.benchmarks.fashion_mnist.make FOLDER")
+    try:
+        make_networks(Path(sys.argv[1]), pick_device("auto"))
+        make_reference(Path(sys.argv[1]), pick_device("auto"))
+    except UserError as error:
+        sys.exit(f"guidance-bench: {error}")
