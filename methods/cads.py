@@ -18,7 +18,7 @@ class ConditionAnnealedSampling(Guidance):
     Unleashing the Diversity of Diffusion Models through Condition-Annealed Sampling", arXiv 2310.17347, with psi = 1
     (full rescaling). The published settings for ImageNet-256 (tau1 0.5, tau2 0.9, noise 0.15) count the noise in
     absolute units; here it counts in standard deviations of the class embedding, so that a setting carries over
-    between networks.
+    between networks. The paper's text noises the class; public programs noise the null embedding too: ``both``.
     """
 
     summary = "CFG with a noisy class early on, for diversity at high scales"
@@ -29,6 +29,7 @@ class ConditionAnnealedSampling(Guidance):
     noise: float = param(0.5, doc="s: noise in standard deviations of the class embedding; 0 is CFG")
     tau1: float = param(0.5, high=1.0, doc="no noise up to this time")
     tau2: float = param(0.9, high=1.0, doc="nothing but noise from this time on")
+    both: bool = param(False, quiet=True, doc="the null embedding gets its noise too, as in public programs")
 
     def evaluations(self, depth: int) -> tuple[float, float]:
         """Two; one at scale 1."""
@@ -40,8 +41,11 @@ class ConditionAnnealedSampling(Guidance):
         noisy = query.edited(Edit("class_noise", amount=amount, random=step.random)) if amount else query
         if self.scale == 1:
             return (yield noisy)
-        cond, null = yield noisy, query.null()
-        return extrapolate(null, cond, self.scale)
+        null = query.null()
+        if self.both and amount:
+            null = null.edited(Edit("class_noise", amount=amount, random=step.random.named("null")))
+        cond, away = yield noisy, null
+        return extrapolate(away, cond, self.scale)
 
     def amount(self, t: float) -> float:
         """Noise against class in y~, which the rescaling makes the only thing that matters."""

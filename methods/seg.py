@@ -16,7 +16,9 @@ class SmoothedEnergyGuidance(Guidance):
 
     Hong, "Smoothed Energy Guidance: Guiding Diffusion Models with Reduced Energy Curvature of Attention", arXiv
     2408.00760 (repository SusungHong/SEG-SDXL), where s = scale - 1 is fixed at 3 and sigma varied up to infinity, the
-    mean query.
+    mean query: there it is the program's. A finite sigma differs at the border, where the program repeats with zeros
+    and cuts its kernel while here the weights are renormalised; and since sigma counts tokens, the paper's values for
+    the larger grids of SDXL are not comparable.
     """
 
     summary = "away from the prediction with blurred attention queries"

@@ -16,7 +16,8 @@ NARROW = (0.5, 0.71, 1.0, 1.41, 2.0, 2.83)
 #: measured on the training data (recfg); a threshold that saves a quarter of CFG's evaluations, as in the paper
 #: (adaptive); limits and noises in this small network's units (apg, cads, tsg); no standing first step, a sixteenth of
 #: this short path (cfg_zero); a mild CFG where a method adds to it; limits in flow time, not the published places on
-#: EDM2's grid (feedback).
+#: EDM2's grid (feedback); the middle third of
+#: the blocks left out, in slg at all times.
 SWEEPS: dict[str, Sweep] = {
     "cfg": Sweep(),
     "cfg_schedule": Sweep(fixed={"shape": "linear"}),
@@ -41,9 +42,9 @@ SWEEPS: dict[str, Sweep] = {
     "seg": Sweep(),
     "sag": Sweep(),
     "tpg": Sweep(),
-    "slg": Sweep("skip_scale"),
+    "slg": Sweep("skip_scale", fixed={"layers": None, "high": 1.0}),
     "s2": Sweep("strength", neutral=0.0, fixed={"scale": 1.1}),
-    "sgg": Sweep("weak_scale", fixed={"scale": 1.1}),
+    "sgg": Sweep("weak_scale", fixed={"scale": 1.1, "layers": None}),
     "self_guidance": Sweep(unit=8.0),
     "sg_prev": Sweep(),
 }

@@ -37,23 +37,28 @@ def _tag(purpose: str) -> int:
 class KeyedRandom:
     """Draws for a batch of samples, given by their indices in the whole sample set."""
 
-    def __init__(self, seed: int, indices: Sequence[int], step: int = 0) -> None:
+    def __init__(self, seed: int, indices: Sequence[int], step: int = 0, name: str = "") -> None:
         self.seed = seed
         self.indices = list(indices)
         self.step = step
+        self.name = name
 
     def at(self, step: int) -> KeyedRandom:
         """The same samples at another solver step."""
-        return KeyedRandom(self.seed, self.indices, step)
+        return KeyedRandom(self.seed, self.indices, step, self.name)
 
     def subset(self, chosen: Tensor) -> KeyedRandom:
         """Some of the samples, (N,) bool; their draws stay what they are."""
         kept = [index for index, keep in zip(self.indices, chosen.tolist(), strict=True) if keep]
-        return KeyedRandom(self.seed, kept, self.step)
+        return KeyedRandom(self.seed, kept, self.step, self.name)
+
+    def named(self, name: str) -> KeyedRandom:
+        """Draws of their own for the same purposes, as a second branch needs them."""
+        return KeyedRandom(self.seed, self.indices, self.step, name)
 
     def shared(self, purpose: str) -> np.random.Generator:
         """A generator that is the same for all samples of a run at this step: for draws that shape a whole batch."""
-        return generator(self.seed, f"shared {purpose}", 0, self.step)
+        return generator(self.seed, self._purpose(f"shared {purpose}"), 0, self.step)
 
     def normal(self, purpose: str, shape: Sequence[int]) -> Tensor:
         """Standard normal draws (N, *shape), float64."""
@@ -72,8 +77,12 @@ class KeyedRandom:
         return self._stack(purpose, lambda g: g.permutation(length))
 
     def _stack(self, purpose: str, draw: Callable[[np.random.Generator], Any]) -> Tensor:
+        purpose = self._purpose(purpose)
         rows = [draw(generator(self.seed, purpose, index, self.step)) for index in self.indices]
         return torch.from_numpy(np.stack(rows))
+
+    def _purpose(self, purpose: str) -> str:
+        return f"{self.name}: {purpose}" if self.name else purpose
 
 
 def initial_noise(seed: int, indices: Sequence[int], shape: Sequence[int]) -> Tensor:

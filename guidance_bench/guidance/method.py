@@ -8,138 +8,40 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Generator, Mapping
-from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal, cast
 
 from torch import Tensor
 
 from ..core.errors import UserError
 from ..core.parameters import Configurable
-from ..core.randomness import KeyedRandom
 from ..core.registry import Registry
-from ..networks.backbone import Edit
 from ..networks.interpolant import Space, from_velocity, to_velocity
+from .layers import Layers, chosen_blocks, middle_blocks
 from .prepass import Prepass
+from .query import Query, as_tuple
+from .step import Step, Transition
+
+__all__ = [
+    "METHODS",
+    "Guidance",
+    "Guide",
+    "Layers",
+    "Query",
+    "Step",
+    "Transition",
+    "as_tuple",
+    "chosen_blocks",
+    "extrapolate",
+    "held",
+    "in_velocity",
+    "middle_blocks",
+    "per_sample_dot",
+    "register_method",
+    "together",
+]
 
 #: What a method's generator looks like: yields one query or a tuple, receives one velocity or a tuple, returns one.
 Guide = Generator[Any, Any, Tensor]
-
-
-@dataclass(frozen=True, eq=False)
-class Query:
-    """One evaluation of a network, as data. The default asks for this sample's class, the main network, the final head.
-
-    Attributes:
-        label: "class", "null", or other labels (N,) int.
-        net: "main" or "weak" (the second network of autoguidance).
-        tap: None for the final head, k for the head after block k, "internal" for the backbone's trained head.
-        edits: changes to the forward pass.
-        x: other latents (N, C, H, W) instead of the step's.
-        t: another time instead of the step's.
-        only: samples to evaluate, (N,) bool; the others cost nothing and are answered with NaN. None: all.
-        attention: k asks for the attention map of block k, (N, heads, T, T), instead of a velocity.
-    """
-
-    label: Literal["class", "null"] | Tensor = "class"
-    net: Literal["main", "weak"] = "main"
-    tap: int | Literal["internal"] | None = None
-    edits: tuple[Edit, ...] = ()
-    x: Tensor | None = None
-    t: float | None = None
-    only: Tensor | None = None
-    attention: int | None = None
-
-    def null(self) -> Query:
-        """The same without a class."""
-        return replace(self, label="null")
-
-    def with_label(self, label: Tensor) -> Query:
-        """The same for other labels (N,) int."""
-        return replace(self, label=label)
-
-    def weak(self) -> Query:
-        """The same from the weak network."""
-        return replace(self, net="weak")
-
-    def internal(self, tap: int | None = None) -> Query:
-        """The same from the internal head after block ``tap`` (None: the backbone's trained one)."""
-        return replace(self, tap="internal" if tap is None else tap)
-
-    def edited(self, *edits: Edit) -> Query:
-        """The same with a changed forward pass."""
-        return replace(self, edits=self.edits + edits)
-
-    def where(self, chosen: Tensor) -> Query:
-        """The same for some samples alone, (N,) bool."""
-        return replace(self, only=chosen)
-
-    def attention_map(self, layer: int) -> Query:
-        """The attention map (N, heads, T, T) of a block in the same forward pass."""
-        return replace(self, attention=layer)
-
-    def at(self, x: Tensor | None = None, t: float | None = None) -> Query:
-        """The same at other latents or another time."""
-        return replace(self, x=self.x if x is None else x, t=self.t if t is None else t)
-
-
-@dataclass(frozen=True)
-class Transition:
-    """A solver's own step as an affine map: x_next = x_scale x + velocity_scale v + sqrt(variance) n.
-
-    v is the velocity at (x, t) and n standard normal. Euler from t to t' is (1, t' - t, 0); of a step with several
-    evaluations it is what the whole step does with a velocity that does not change.
-    """
-
-    x_scale: float
-    velocity_scale: float
-    variance: float = 0.0
-
-
-@dataclass(frozen=True)
-class Step:
-    """Where the solver stands. Read-only, but for ``state``, which the sampler keeps if the step is accepted.
-
-    Attributes:
-        x: latents (N, C, H, W) in the solver's precision.
-        t: time, 1 = noise, 0 = data.
-        t_next: the time at which this step ends.
-        index: number of the step, from 0; -1 for an adaptive solver.
-        count: number of steps; 0 for an adaptive solver.
-        stage: 0 for the first evaluation of a step, 1 for Heun's second.
-        random: draws keyed by (seed, sample, step).
-        state: the method's running values; a copy, kept from stage 0 of an accepted step.
-        t_start: the time at which this step began; it differs from ``t`` in stage 1.
-        labels: classes of the batch, (N,) int.
-        num_classes: number of classes.
-        depth: blocks of the main network.
-        transition: how this step's end depends on its velocity; None for an adaptive solver, which has no step to tell.
-        first: the state that the method left at the first evaluation of this step, in stage 1; None in stage 0.
-        once: whether an interval is asked once a step, at its beginning, rather than at each evaluation.
-    """
-
-    x: Tensor
-    t: float
-    t_next: float
-    index: int
-    count: int
-    stage: int
-    random: KeyedRandom
-    state: dict[str, Any]
-    t_start: float
-    labels: Tensor
-    num_classes: int
-    depth: int
-    transition: Transition | None = None
-    first: Mapping[str, Any] | None = None
-    once: bool = False
-
-    @property
-    def t_interval(self) -> float:
-        """The time at which an interval, closed at both ends, is asked: ``t``, or with ``once`` where the step began.
-
-        Rounded to 12 decimals, for grids are off by rounding (.7000000000000001): a step at a typed border is inside.
-        """
-        return round(self.t_start if self.once else self.t, 12)
 
 
 class Guidance(Configurable):
@@ -223,11 +125,6 @@ def together(*guides: Guide) -> Generator[tuple[Query, ...], tuple[Tensor, ...],
     return tuple(results[i] for i in range(len(guides)))
 
 
-def as_tuple(request: Query | tuple[Query, ...]) -> tuple[Query, ...]:
-    """One query as a round of one."""
-    return (request,) if isinstance(request, Query) else tuple(request)
-
-
 def in_velocity(method: Guidance, step: Step, query: Query) -> Guide:
     """A method's generator with velocities outside and the method's own space inside.
 
@@ -272,14 +169,6 @@ def held(space: Space, t: float) -> float:
     that, and since both directions do, a method gets what it would get in the limit.
     """
     return min(t, 1 - 1e-3) if space == "eps" else max(t, 1e-3) if space == "x0" else t
-
-
-def middle_blocks(depth: int, layers: tuple[int, ...] | None = None) -> tuple[int, ...]:
-    """The blocks that a method names; none named: the middle third of ``depth`` blocks, at least one."""
-    if layers is not None:
-        return layers
-    first = depth // 3 + 1
-    return tuple(range(first, max(first, 2 * depth // 3) + 1))
 
 
 def extrapolate(weak: Tensor, strong: Tensor, scale: float, channels: int | None = None) -> Tensor:

@@ -75,3 +75,12 @@ def test_random_labels_do_not_depend_on_how_many_there_are():
 def test_an_unknown_policy_is_named():
     with pytest.raises(gb.UserError, match="labels='sorted' is not one of random, balanced"):
         label_sequence("sorted", 4, 2, 0)
+
+
+def test_a_named_branch_draws_apart_and_stays_apart():
+    plain, named = KeyedRandom(0, range(3), 2), KeyedRandom(0, range(3), 2).named("null")
+    assert not torch.equal(plain.normal("class_noise", (4,)), named.normal("class_noise", (4,)))
+    assert plain.shared("order").integers(1 << 40) != named.shared("order").integers(1 << 40)
+    chosen = torch.tensor([True, False, True])
+    assert torch.equal(named.subset(chosen).normal("a", (4,)), named.normal("a", (4,))[chosen])
+    assert torch.equal(named.at(2).normal("a", (4,)), named.normal("a", (4,)))

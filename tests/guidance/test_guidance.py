@@ -8,7 +8,7 @@ import torch
 import guidance_bench as gb
 from guidance_bench.core.randomness import KeyedRandom
 from guidance_bench.guidance.composition import CFGOver, Interval, Scheduled, Sum
-from guidance_bench.guidance.method import held, middle_blocks
+from guidance_bench.guidance.method import chosen_blocks, held, middle_blocks
 from guidance_bench.sampling.driver import Driver
 from guidance_bench.sampling.dry_run import dry_steps
 from guidance_bench.sampling.method_contract import make_case, tiny
@@ -219,3 +219,12 @@ def test_autoguidance_inside_cfg():
 def test_middle_blocks():
     assert [middle_blocks(d) for d in (1, 2, 6, 12)] == [(1,), (1,), (3, 4), (5, 6, 7, 8)]
     assert middle_blocks(6, (2,)) == (2,)
+
+
+def test_blocks_by_number_share_or_none():
+    assert [chosen_blocks(d, 0.25) for d in (1, 4, 12, 24, 28)] == [(1,), (1,), (3,), (6,), (7,)]
+    assert chosen_blocks(12, None) == (5, 6, 7, 8) and chosen_blocks(12, (2, 9)) == (2, 9)
+    assert chosen_blocks(12, 4) == (4,)
+    for wrong in (4.5, 0.0):
+        with pytest.raises(gb.UserError, match="neither a share"):
+            chosen_blocks(12, wrong)

@@ -156,6 +156,14 @@ def test_random_condition_and_edits():
         same(velocity, EDITED + 1.7 * (COND - EDITED))
     same(guided("cads", step(0.8, 0.7), scale=1.7), NULL + 1.7 * (EDITED - NULL))
     same(guided("cads", step(0.4, 0.3), scale=1.7), CFG)
+    asked = []
+
+    def spy(queries):
+        asked.extend(queries)
+        return tuple(lookup(q) for q in queries)
+
+    run_guide(gb.METHODS.create("cads", both=True), step(0.8, 0.7), spy)
+    assert [q.label for q in asked] == ["class", "null"] and [q.edits[0].random.name for q in asked] == ["", "null"]
 
 
 def test_cads_noise():
