@@ -60,6 +60,18 @@ def note(best: pd.DataFrame, primary: Column) -> str:
     return " ".join(sentences)
 
 
+def short_note(best: pd.DataFrame, primary: Column) -> str:
+    """The same for a table without the columns that :func:`note` speaks of."""
+    tried = best.loc[best["method"] != "none", "settings"]
+    few, many = (int(tried.min()), int(tried.max())) if len(tried) else (1, 1)
+    number = f"{few}" if few == many else f"{few} to {many}"
+    plural = "" if many == 1 else "s"
+    return (
+        f"Each method's best by {primary.title} of {number} setting{plural}, chosen on the samples that are scored. "
+        f"{_seeds(best).partition(' (column')[0].rstrip('.')}."
+    )
+
+
 def _seeds(best: pd.DataFrame) -> str:
     if best["n"].nunique() > 1:
         return "Mean ± standard deviation over seeds (column Seeds); gains are over the seeds shared with none."

@@ -6,18 +6,19 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..core.console import say
+from ..core.console import say, width
 from ..core.errors import UserError
 from ..experiments.records import to_frame
 from ..storage.files import write_text
 from .aggregate import aggregate, best, metrics_of, pareto
+from .captions import short_note
 from .figures.sample_grids import Images, StoredSamples
 from .formats.csv import settings_csv
 from .formats.latex import latex
 from .formats.markdown import escape_markdown, markdown
 from .formats.terminal import terminal
 from .protocol_tables import Table, tables
-from .sheets import best_sheet, compact_sheet, settings_sheet
+from .sheets import SPEED, best_sheet, compact_sheet, paper_sheet, settings_sheet
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,8 +30,8 @@ __all__ += ["terminal_table", "write_leaderboard"]
 
 
 def terminal_table(rows: pd.DataFrame) -> str:
-    """:func:`best` or :func:`aggregate` of one protocol as a plain table of at most 80 columns."""
-    return terminal(compact_sheet(rows, metrics_of(rows)))
+    """:func:`best` or :func:`aggregate` of one protocol as a plain table as wide as the terminal (80 in a pipe)."""
+    return terminal(compact_sheet(rows, metrics_of(rows)), width())
 
 
 def sweep_table(records: Iterable[Mapping[str, Any]]) -> str:
@@ -41,9 +42,11 @@ def sweep_table(records: Iterable[Mapping[str, Any]]) -> str:
     )
 
 
-def publish(records: Sequence[Mapping[str, Any]], folder: Path, *, stores: Path | None = None) -> dict[str, Path]:
+def publish(
+    records: Sequence[Mapping[str, Any]], folder: Path, *, stores: Path | None = None, full_latex: bool = False
+) -> dict[str, Path]:
     """:func:`write_leaderboard`, then print the tables and where everything lies."""
-    written = write_leaderboard(records, folder, stores=stores)
+    written = write_leaderboard(records, folder, stores=stores, full_latex=full_latex)
     for table in tables(to_frame(records)).values():
         say(f"\n{table.benchmark}, protocol {table.protocol}: each method's best setting of those tried")
         say(terminal_table(table.best))
@@ -59,6 +62,7 @@ def write_leaderboard(
     metrics: Sequence[str] | None = None,
     samples: Mapping[str, Images] | None = None,
     stores: Path | None = None,
+    full_latex: bool = False,
 ) -> dict[str, Path]:
     """Write tables, figures and the page, each file atomically. Equal records give equal files.
 
@@ -68,6 +72,7 @@ def write_leaderboard(
         primary: metric that ranks the methods; None: each benchmark's own.
         metrics: columns to show; None: all.
         samples: images (N, H, W, C) uint8 by run_id, for the sample grids; only those of the best settings are read.
+        full_latex: all columns in the LaTeX table, which then is wider than a text.
         stores: instead of ``samples``, the output folder that holds the runs' sample stores.
 
     Returns:
@@ -88,7 +93,7 @@ def write_leaderboard(
     texts = {
         "leaderboard.md": "\n".join(["# Leaderboard\n", *map(_markdown, found, figures)]),
         "leaderboard.csv": _csv(found),
-        "leaderboard.tex": "\n".join(map(_latex, found)),
+        "leaderboard.tex": "\n".join(_latex(table, full_latex) for table in found),
         "leaderboard.html": render(found, figures, records),
     }
     for name, text in texts.items():
@@ -118,8 +123,14 @@ def _markdown(table: Table, figures: Sequence[Figure]) -> str:
     )
 
 
-def _latex(table: Table) -> str:
-    return latex(best_sheet(table.best, table.metrics), f"{table.caption}. {table.note}", f"guidance-{table.protocol}")
+def _latex(table: Table, full: bool) -> str:
+    """Without images/s, which was measured beside other jobs: a paper compares NFE."""
+    label = f"guidance-{table.protocol}"
+    if full:
+        sheet = [field for field in best_sheet(table.best, table.metrics) if field.title != SPEED]
+        return latex(sheet, f"{table.caption}. {table.note}", label)
+    caption = f"{table.caption}. {short_note(table.best, table.primary)}"
+    return latex(paper_sheet(table.best, table.metrics), caption, label, narrow=True)
 
 
 def _csv(found: Sequence[Table]) -> str:

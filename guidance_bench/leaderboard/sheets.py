@@ -57,6 +57,9 @@ class Field:
 #: Headings where room is scarce.
 SHORT = {"Precision": "Prec", "Recall": "Rec", "Label accuracy": "Acc"}
 
+#: Heading of the measured speed.
+SPEED = "Images/s"
+
 #: A table: columns of equal length.
 Sheet = list[Field]
 
@@ -96,6 +99,15 @@ def compact_sheet(rows: pd.DataFrame, metrics: Sequence[Column]) -> Sheet:
     methods = replace(methods, cells=[replace(cell, text=short(cell.text)) for cell in methods.cells])
     sheet = [methods, settings, metric_field(rows, primary), *gain, *fields, nfe_field(rows), *_seeds(rows)]
     return [_narrow(field) for field in sheet]
+
+
+def paper_sheet(best: pd.DataFrame, metrics: Sequence[Column]) -> Sheet:
+    """What a paper's table has room for: method, setting, the ranking metric, precision, recall, NFE."""
+    primary, *others = metrics
+    known = {column.base: column for column in others}
+    fields = [metric_field(best, known[name], spread=False) for name in ("precision", "recall") if name in known]
+    sheet = [*_names(best), metric_field(best, primary), *fields, nfe_field(best)]
+    return [replace(field, title=SHORT.get(field.title, field.title)) for field in sheet]
 
 
 def _narrow(field: Field) -> Field:
@@ -143,7 +155,7 @@ def nfe_field(rows: pd.DataFrame) -> Field:
 def speed_field(rows: pd.DataFrame) -> Field:
     """Images a second, as measured."""
     speeds: list[float] = rows["cost.images_per_second"].tolist()
-    return Field("Images/s", [Cell(f"{s:.0f}" if s >= 10 else f"{s:.2g}", s) for s in speeds])
+    return Field(SPEED, [Cell(f"{s:.0f}" if s >= 10 else f"{s:.2g}", s) for s in speeds])
 
 
 def count_field(title: str, counts: Sequence[int]) -> Field:

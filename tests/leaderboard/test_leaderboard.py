@@ -17,7 +17,7 @@ from guidance_bench.cli.results.leaderboard import command as leaderboard_comman
 from guidance_bench.core.errors import UserError
 from guidance_bench.experiments.records import to_frame
 from guidance_bench.leaderboard.aggregate import aggregate, best, held_out, pareto
-from guidance_bench.leaderboard.formats.latex import escape_latex
+from guidance_bench.leaderboard.formats.latex import SETTINGS, escape_latex
 from guidance_bench.leaderboard.formats.markdown import escape_markdown, markdown
 from guidance_bench.leaderboard.metric_columns import column_of, format_means
 from guidance_bench.leaderboard.publish import (
@@ -325,7 +325,7 @@ def test_latex_is_escaped_and_balanced(written):
     text = written[1]["leaderboard.tex"].read_text(encoding="utf-8")
     assert text.count(r"\begin{") == text.count(r"\end{") == 2
     assert text.count("{") == text.count("}")
-    columns = re.search(r"\\begin\{tabular\}\{(\w+)\}", text)[1]
+    columns = re.search(r"\\begin\{tabular\}\{(.*)\}", text)[1].replace(SETTINGS, "l")
     body = text.split(r"\midrule")[1].split(r"\bottomrule")[0].strip().splitlines()
     assert len(body) == 3
     assert {len(line.split(" & ")) for line in body} == {len(columns)}

@@ -15,7 +15,8 @@ guidance-bench leaderboard [FOLDER] [output=leaderboard] [exclude=old,NAME,...]
            (default: the records that come with the project)
   output   where tables (Markdown, CSV, LaTeX), page (HTML) and figures go
   exclude  old: runs of a plug-in whose code has changed since; a method, or
-           one version of it (mine@1a2b3c4d); a run's id"""
+           one version of it (mine@1a2b3c4d); a run's id
+  latex    narrow: as wide as a text; full: all columns"""
 
 
 def command(arguments: Sequence[str]) -> int:
@@ -27,7 +28,9 @@ def command(arguments: Sequence[str]) -> int:
     if arguments and wants_help(arguments):
         print(HELP)
         return 0
-    positional, options = split_options(arguments, {"output": "leaderboard", "exclude": ""})
+    positional, options = split_options(arguments, {"output": "leaderboard", "exclude": "", "latex": "narrow"})
+    if options["latex"] not in ("narrow", "full"):
+        raise UserError(f"latex={options['latex']!r} is not narrow or full")
     if len(positional) > 1:
         raise UserError(f"leaderboard takes one folder of records, not {len(positional)}: {' '.join(positional)}")
     path = positional[0] if positional else None
@@ -45,5 +48,5 @@ def command(arguments: Sequence[str]) -> int:
     if options["exclude"]:
         records = without(records, [word.strip() for word in options["exclude"].split(",")])
     stores = Path(path) if path and Path(path).is_dir() else None
-    publish(records, Path(options["output"]), stores=stores)
+    publish(records, Path(options["output"]), stores=stores, full_latex=options["latex"] == "full")
     return 0

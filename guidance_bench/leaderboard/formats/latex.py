@@ -18,10 +18,18 @@ LATEX = {
     "·": r"$\cdot$",
 }
 
+#: The column of settings in a narrow table (package array).
+SETTINGS = r">{\raggedright\arraybackslash}p{0.3\linewidth}"
 
-def latex(sheet: Sheet, caption: str, label: str) -> str:
-    """A booktabs table; the feature space stands above its metrics."""
+
+def latex(sheet: Sheet, caption: str, label: str, narrow: bool = False) -> str:
+    """A booktabs table; the feature space stands above its metrics.
+
+    ``narrow`` is for the width of a text: small type, little room between columns, settings in lines of their own.
+    """
     columns = "".join("r" if field.numeric else "l" for field in sheet)
+    if narrow:
+        columns = f"l{SETTINGS}{columns[2:]}"
     body = [
         *_latex_groups(sheet),
         _latex_row(escape_latex(field.short_heading) for field in sheet),
@@ -30,8 +38,10 @@ def latex(sheet: Sheet, caption: str, label: str) -> str:
     ]
     return "\n".join(
         [
+            r"% \usepackage{array,booktabs}",
             r"\begin{table}",
             r"\centering",
+            *([r"\footnotesize", r"\setlength{\tabcolsep}{3pt}"] if narrow else []),
             rf"\caption{{{escape_latex(caption)}}}",
             rf"\label{{tab:{label}}}",
             rf"\begin{{tabular}}{{{columns}}}",
