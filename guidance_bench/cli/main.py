@@ -102,6 +102,7 @@ VERBS = {
     "check-method": "about.check_method",
     "export": "results.export",
     "submit": "results.submit",
+    "verify": "results.verify",
     "clean": "results.clean",
     "speed": "about.speed",
     "version": "about.version",

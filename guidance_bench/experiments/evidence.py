@@ -15,7 +15,7 @@ from ..core.processes import gather, share
 from ..features.extraction import allocate
 from ..features.feature_set import FeatureSet
 from ..features.kept import FeatureMaker, KeptFeatures
-from ..storage.sample_store import Digest, SampleStore
+from ..storage.sample_store import Digest, SampleStore, Shard
 from .benchmark import Evaluator
 
 
@@ -28,12 +28,14 @@ class Evidence:
         digest: :class:`Digest` of the set.
         cost: see :func:`total_cost`.
         batch: the smallest in which any of the samples were made.
+        blocks: digest of each block, so that some of them can be verified without the others.
     """
 
     features: FeatureSet
     digest: str
     cost: dict[str, float]
     batch: int
+    blocks: list[str]
 
 
 def keep_features(evaluator: Evaluator, store: SampleStore) -> None:
@@ -67,12 +69,13 @@ def read_once(evaluator: Evaluator, store: SampleStore) -> Evidence:
     Raises:
         UserError: a shard is missing or damaged.
     """
-    digest, costs, labels = Digest(), [], []
+    digest, costs, labels, blocks = Digest(), [], [], []
     arrays: dict[str, NDArray[Any]] = {}
     make = evaluator.extract
     kept = KeptFeatures(make, _beside(store)) if isinstance(make, FeatureMaker) else None
     for shard in store:
         digest.update(shard)
+        blocks.append(block_digest(shard))
         costs.append((shard.stop - shard.start, shard.cost))
         labels.append(shard.labels)
         for name, rows in (kept.features(shard.start, shard.images) if kept else make(shard.images)).items():
@@ -82,7 +85,15 @@ def read_once(evaluator: Evaluator, store: SampleStore) -> Evidence:
     store.remember(digest.hexdigest())
     arrays["labels"] = np.concatenate(labels)
     features = FeatureSet(arrays, space=evaluator.name, title="the samples")
-    return Evidence(features, digest.hexdigest(), total_cost(costs), int(min(cost["batch"] for _, cost in costs)))
+    batch = int(min(cost["batch"] for _, cost in costs))
+    return Evidence(features, digest.hexdigest(), total_cost(costs), batch, blocks)
+
+
+def block_digest(shard: Shard) -> str:
+    """First 16 hex digits of the :class:`Digest` of one block."""
+    digest = Digest()
+    digest.update(shard)
+    return digest.hexdigest()[:16]
 
 
 def total_cost(parts: list[tuple[int, dict[str, float]]]) -> dict[str, float]:

@@ -96,7 +96,7 @@ class Runner:
                 return record
             networks = self.networks(seed)
             method, measured = self.prepare(setting.create(), networks, seed)
-            generate(self._job(method, networks, seed), store, f"{title(setting)} seed {seed}")
+            generate(self.job(method, networks, seed), store, f"{title(setting)} seed {seed}")
             if record is None:
                 keep_features(after_first(self.evaluator), store)
             return agree(lambda: self._record(spec, networks, measured, store))
@@ -193,7 +193,8 @@ class Runner:
         """The lock that keeps another command off; among this command's own processes the first one holds it."""
         return self.workspace.lock(name) if is_first() else nullcontext()
 
-    def _job(self, method: Guidance, networks: Networks, seed: int) -> Job:
+    def job(self, method: Guidance, networks: Networks, seed: int) -> Job:
+        """What the sampler is to make for a prepared method."""
         weak: Backbone | None = networks.weak
         return Job(
             main=networks.main,
@@ -229,7 +230,10 @@ class Runner:
             "networks": networks.facts,
             **({"prepass": measured} if measured else {}),
             "cost": {**seen.cost, "peak_memory": peak_memory(self.device)},
-            "samples": {"count": spec.samples, "block": spec.block, "batch": seen.batch, "digest": seen.digest},
+            "samples": {
+                **{"count": spec.samples, "block": spec.block, "batch": seen.batch, "digest": seen.digest},
+                "blocks": seen.blocks,
+            },
             "environment": {**describe(self.device), **({"compile": True} if self.compile else {})},
             "command": command,
             "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),

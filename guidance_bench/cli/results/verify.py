@@ -1,0 +1,56 @@
+"""``guidance-bench verify RECORD``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from ...core.console import say
+from ...core.errors import UserError
+from ..options import split_options
+
+HELP = """\
+guidance-bench verify RECORD [samples=64|all] [output=outputs] [device=auto]
+                      [benchmark=FILE.py] [method=FILE.py]
+
+Checks a record: its seal and name, whether this program gives the same run, the
+evaluator's hashes, the networks' weights, a part of its samples made again (in
+whole blocks, chosen by the run's name), and its metrics, made again from the
+samples where all are in the output folder. samples=all makes them all.
+
+A seal alone does not say who wrote a record: only samples and metrics that are
+made again do. On another machine or with other versions bits may differ; that is
+said and is no fault of the record. A plug-in's file is named as for run.
+
+Exit status 0: nothing differs; 1: something does."""
+
+
+DEFAULTS = {"samples": "64", "output": "outputs", "device": "auto", "benchmark": "", "method": "", "solver": ""}
+
+
+def command(arguments: Sequence[str]) -> int:
+    """Print a line for each check."""
+    if not arguments or {"-h", "--help", "help"} & set(arguments):
+        print(HELP)
+        return 0 if arguments else 2
+    words, options = split_options(arguments, DEFAULTS)
+    if len(words) != 1:
+        raise UserError("verify takes one record, the path of its JSON file")
+    count = options["samples"]
+    if count != "all" and not (count.isascii() and count.isdigit() and int(count[:9]) > 0 and len(count) < 9):
+        raise UserError(f"samples={count[:20]!r} is neither a number from 1 on nor all")
+    from ...core.environment import pick_device
+    from ...experiments.hydra_schema import GROUPS
+    from ...report.checks import text_of, verified
+    from ...report.verify import verify
+
+    for group, registry in GROUPS.items():
+        if options[group]:
+            registry.load_file(options[group])
+    path = Path(words[0])
+    path = path / "record.json" if path.is_dir() else path
+    made = None if count == "all" else int(count)
+    checks = verify(path, made, options["output"], pick_device(options["device"]), say)
+    say(text_of(checks))
+    say("nothing differs" if verified(checks) else "the record does not hold what it says")
+    return 0 if verified(checks) else 1

@@ -1,0 +1,174 @@
+"""``verify``: a record against its seal, its specification, its evaluator, and samples that are made again.
+
+A seal says only that a record is what was sealed: whoever alters a record can seal it anew. What finds that is the run
+itself, so some of its blocks of samples are made again, and its metrics from all samples where these are at hand.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from ..core.environment import describe
+from ..core.randomness import generator
+from ..experiments.evidence import Evidence, block_digest, read_once
+from ..experiments.records import read_record
+from ..experiments.runner import Runner
+from ..experiments.specification import RunSpec
+from ..metrics.base import METRICS
+from ..sampling.blocks import BlockMaker
+from ..storage.sample_store import SampleStore
+from .checks import Check, compared
+from .rebuild import differences, rebuild
+
+#: Metrics made again by the same code on the same machine agree to this; what is left is the order of sums.
+SAME = 1e-6
+#: What must be equal for samples to be compared bit for bit.
+MACHINE = ("device", "device_type", "platform")
+PACKAGES = ("torch", "numpy")
+
+
+def verify(
+    path: Path, samples: int | None, output: str | Path, device: torch.device, say: Callable[[str], None] = print
+) -> list[Check]:
+    """Check a record; networks that are missing are trained, which is said.
+
+    Args:
+        path: of the record.
+        samples: how many samples to make again, in whole blocks chosen by the run's name; None: all, and the metrics.
+        output: folder of runs, where networks and samples are looked for. What is made is kept there.
+        device: where networks run.
+        say: shows progress.
+
+    Raises:
+        UserError: no record that can be read, or its benchmark, method or solver is not known here.
+    """
+    record = read_record(path)
+    runner, setting = rebuild(record, output, device)
+    spec = runner.specify(setting, record["spec"]["seed"])
+    found = differences(spec.as_dict(), record["spec"])
+    checks = [
+        Check("seal", "ok", "the record is what was sealed, and its name is that of its specification"),
+        compared("specification", not found, f"this program gives the same run {spec.run_id}", "; ".join(found[:3])),
+    ]
+    if found:
+        return [*checks, Check("samples", "not checked", "another specification makes other samples")]
+    return [*checks, *_Verification(record, runner, spec, setting.create(), say).checks(samples)]
+
+
+class _Verification:
+    def __init__(
+        self, record: Mapping[str, Any], runner: Runner, spec: RunSpec, method: Any, say: Callable[[str], None]
+    ) -> None:
+        self.record, self.runner, self.spec, self.method, self.say = record, runner, spec, method, say
+        self.store: SampleStore = runner.store(spec)
+        self.other = self._other_machine()
+
+    def checks(self, samples: int | None) -> Iterator[Check]:
+        yield self._evaluator()
+        networks = self.runner.networks(self.spec.seed)
+        weights = {k: v.get("sha256") for k, v in networks.facts.items() if isinstance(v, dict)}
+        then = {k: v.get("sha256") for k, v in self.record["networks"].items()}
+        same = weights == {k: then.get(k) for k in weights}
+        yield self._judged("weights", same, "bit for bit those of the record", "other weights than the record's")
+        blocks = self._chosen(samples)
+        self.say(f"making {sum(stop - start for start, stop in blocks)} samples again")
+        method, _ = self.runner.prepare(self.method, networks, self.spec.seed)
+        maker = BlockMaker(self.runner.job(method, networks, self.spec.seed))
+        yield self._samples(blocks, maker, whole=len(blocks) == len(self.store.blocks))
+        yield self._metrics()
+
+    def _evaluator(self) -> Check:
+        evaluator = self.runner.evaluator()
+        here = {"name": evaluator.name, **evaluator.identity}
+        found = differences(here, {k: v for k, v in self.record["evaluator"].items() if k in here})
+        return self._judged("evaluator", not found, "the same weights and reference", "; ".join(found[:2]))
+
+    def _chosen(self, samples: int | None) -> list[tuple[int, int]]:
+        """Blocks in an order that the run's name draws, until they hold as many samples."""
+        blocks = self.store.blocks
+        if samples is None:
+            return blocks
+        order = generator(int(self.spec.run_id, 16), "verify").permutation(len(blocks))
+        chosen: list[tuple[int, int]] = []
+        for index in order:
+            if sum(stop - start for start, stop in chosen) >= samples:
+                break
+            chosen.append(blocks[index])
+        return sorted(chosen)
+
+    def _samples(self, blocks: list[tuple[int, int]], maker: BlockMaker, whole: bool) -> Check:
+        """The blocks made again, against the record's digests of blocks, the stored samples, or the whole digest."""
+        digests = self.record["samples"].get("blocks")
+        wrong, largest, missing = [], 0, 0
+        for start, stop in blocks:
+            shard = maker.make(start, stop)
+            stored = self.store.read(start, stop)
+            if stored is not None:
+                apart = int(np.abs(shard.images.astype(int) - stored.images.astype(int)).max())
+                largest = max(largest, apart)
+            if digests is not None:
+                if digests[self.store.blocks.index((start, stop))] != block_digest(shard):
+                    wrong.append(start)
+            elif stored is not None:
+                wrong += [start] if apart else []
+            else:
+                missing += 1
+            if whole and stored is None:
+                self.store.write(shard)
+        made = sum(stop - start for start, stop in blocks)
+        if whole:
+            same = self.store.digest() == self.record["samples"]["digest"]
+            return self._judged("samples", same, f"all {made} made again, bit for bit", self._apart(largest))
+        if missing == len(blocks):
+            return Check(
+                "samples",
+                "not checked",
+                "the record has no digests of blocks and its samples are not here: samples=all",
+            )
+        return self._judged("samples", not wrong, f"{made} made again, bit for bit", self._apart(largest))
+
+    def _apart(self, largest: int) -> str:
+        return f"not those of the record{f', by up to {largest} of 255 from those stored here' if largest else ''}"
+
+    def _metrics(self) -> Check:
+        if any(not self.store.path(*block).exists() for block in self.store.blocks):
+            return Check("metrics", "not checked", "the samples are not all here: samples=all makes them")
+        seen = read_once(self.runner.evaluator(), self.store)
+        if seen.digest != self.record["samples"]["digest"]:
+            return self._judged("metrics", False, "", "the samples here are not those of the record")
+        return self._values(seen)
+
+    def _values(self, seen: Evidence) -> Check:
+        evaluator, benchmark = self.runner.evaluator(), self.runner.benchmark
+        values: dict[str, float] = {}
+        for name in benchmark.metrics:
+            values |= METRICS.create(name).compute(evaluator.reference, seen.features)
+        wrong = [
+            f"{benchmark.column(name)} is {value:.6g}, the record says {then:.6g}"
+            for name, value in values.items()
+            if not math.isclose(value, then := self._recorded(benchmark.column(name)), rel_tol=SAME, abs_tol=1e-9)
+        ]
+        return self._judged("metrics", not wrong, f"all {len(values)} made again", "; ".join(wrong[:2]))
+
+    def _recorded(self, column: str) -> float:
+        metric = self.record["metrics"].get(column)
+        return math.nan if metric is None else float(metric["mean"])
+
+    def _other_machine(self) -> str:
+        """In what the machine and the versions differ from the record's; "" where they do not."""
+        here, there = describe(self.runner.device), self.record["environment"]
+        found = [k for k in MACHINE if here.get(k) != there.get(k)]
+        found += [p for p in PACKAGES if here["packages"].get(p) != there.get("packages", {}).get(p)]
+        return ", ".join(found)
+
+    def _judged(self, what: str, same: bool, ok: str, differs: str) -> Check:
+        """A difference on another machine or with other versions is reported and is no fault of the record."""
+        if not same and self.other:
+            return Check(what, "not checked", f"{differs} (made with another {self.other}: not to be compared by bits)")
+        return compared(what, same, ok, differs)
