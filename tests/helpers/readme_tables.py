@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
 
+from guidance_bench.benchmarks.fashion_mnist.grids import STRENGTHS, SWEEPS, TUNED, tried  # noqa: E402
+
+from guidance_bench.core.identity import canonical  # noqa: E402
 from guidance_bench.experiments.records import load_results  # noqa: E402
+from guidance_bench.guidance.method import METHODS  # noqa: E402
 from guidance_bench.leaderboard.aggregate import held_out  # noqa: E402
 from guidance_bench.leaderboard.formats.markdown import escape_markdown, markdown  # noqa: E402
 from guidance_bench.leaderboard.metric_columns import format_means  # noqa: E402
@@ -19,6 +24,7 @@ from guidance_bench.leaderboard.sheets import best_sheet  # noqa: E402
 from guidance_bench.storage.files import read_json, write_text  # noqa: E402
 
 README = ROOT / "README.md"
+STUDY_PAGE = ROOT / "benchmarks" / "fashion_mnist" / "README.md"
 METHODS_PAGE = ROOT / "methods" / "README.md"
 RECORDS = ROOT / "benchmarks"
 
@@ -82,12 +88,66 @@ def cell(value: Any) -> str:
     return "" if value is None else f"{value:.1e}" if isinstance(value, float) else str(value)
 
 
+def tuning() -> str:
+    """FID of every method at each of its strengths, the best in bold."""
+    found = tried_fid()
+    if not found:
+        return "No run is committed yet."
+    rows = [["none", f"{found[canonical(['none', {}])]:.1f}", *[""] * len(STRENGTHS)]]
+    for method in SWEEPS:
+        settings = [canonical([method, METHODS.create(method, **point).identity()]) for point in tried(method)]
+        values = [found.get(setting) for setting in settings]
+        least = min((v for v in values if v is not None), default=None)
+        cells = ["" if v is None else f"**{v:.1f}**" if v == least else f"{v:.1f}" for v in values]
+        rows.append([f"{method} ({SWEEPS[method].parameter})".replace("_", "\\_"), "", *cells])
+    head = ["method (swept parameter)", "unguided", *(f"strength {s:g}" for s in STRENGTHS)]
+    return grid(head, [row for row in rows if any(row[1:])])
+
+
+def tried_fid() -> dict[str, float]:
+    """FID on the tuning seed by setting; nothing where no record is committed."""
+    folder = RECORDS / "results" / "fashion_mnist_tune"
+    frame = load_results(folder) if folder.exists() else None
+    if frame is None:
+        return {}
+    keys = [canonical([m, p]) for m, p in zip(frame["method"], frame["parameters"], strict=True)]
+    return dict(zip(keys, frame["fid"], strict=True))
+
+
+def best_tuned() -> dict[str, dict[str, Any]]:
+    """What ``TUNED`` must be: of each method's tried settings the one of least FID."""
+    found = tried_fid()
+    tuned = {}
+    for method in SWEEPS:
+        points = {canonical([method, METHODS.create(method, **p).identity()]): p for p in tried(method)}
+        known = {key: found[key] for key in points if key in found}
+        if known:
+            tuned[method] = points[min(known, key=known.__getitem__)]
+    return tuned
+
+
+def reported() -> str:
+    folder = RECORDS / "results" / "fashion_mnist"
+    if not folder.exists():
+        return "No run is committed yet."
+    (table,) = tables(load_results(folder)).values()
+    return f"{markdown(best_sheet(table.best, table.metrics))}\n{table.note}"
+
+
 SECTIONS = {"leaderboard": leaderboard, "timing": timing, "official": official, "speed": speed}
 
 
-def rendered(text: str) -> str:
-    """The README with every section made anew."""
-    for name, make in SECTIONS.items():
+STUDY_SECTIONS = {"tuning": tuning, "reported": reported}
+
+
+def study_page(text: str) -> str:
+    """The page of the study of real images with its tables made anew."""
+    return rendered(text, STUDY_SECTIONS)
+
+
+def rendered(text: str, sections: Mapping[str, Callable[[], str]] = SECTIONS) -> str:
+    """A page with every section made anew."""
+    for name, make in sections.items():
         pattern = rf"<!-- {name} -->.*?<!-- /{name} -->"
         assert re.search(pattern, text, flags=re.S), name
         body = f"<!-- {name} -->\n{make().strip()}\n<!-- /{name} -->"
@@ -132,5 +192,7 @@ def methods_page(text: str) -> str:
 
 
 if __name__ == "__main__":
-    for page, make in ((README, rendered), (METHODS_PAGE, methods_page)):
+    for page, make in ((README, rendered), (METHODS_PAGE, methods_page), (STUDY_PAGE, study_page)):
         write_text(page, make(page.read_text(encoding="utf-8")))
+    if best_tuned() != TUNED:
+        print(f"benchmarks/fashion_mnist/grids.py: TUNED must be {best_tuned()}")

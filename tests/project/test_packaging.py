@@ -60,7 +60,7 @@ def test_the_wheel_holds_everything_under_one_name(wheel):
         str(p.relative_to(ROOT))
         for d in ("guidance_bench", "methods", "backbones", "benchmarks")
         for p in (ROOT / d).rglob("*")
-        if p.suffix in (".py", ".json", ".html") and "__pycache__" not in p.parts
+        if p.suffix in (".py", ".json", ".html", ".safetensors") and "__pycache__" not in p.parts
     }
     packed = {
         n.removeprefix("guidance_bench/") if n.split("/")[1] in ("methods", "backbones", "benchmarks") else n

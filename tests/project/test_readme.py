@@ -6,12 +6,12 @@ import re
 from pathlib import Path
 
 import pytest
-from readme_tables import METHODS_PAGE, README, methods_page, rendered
+from readme_tables import METHODS_PAGE, README, STUDY_PAGE, methods_page, rendered, study_page
 
 HERE = Path(__file__).parents[1]
 
 
-@pytest.mark.parametrize(("page", "make"), [(README, rendered), (METHODS_PAGE, methods_page)])
+@pytest.mark.parametrize(("page", "make"), [(README, rendered), (METHODS_PAGE, methods_page), (STUDY_PAGE, study_page)])
 def test_every_number_in_the_readmes_is_of_a_committed_record(page, make):
     text = page.read_text(encoding="utf-8")
     assert make(text) == text, "run: python tests/helpers/readme_tables.py"
@@ -27,7 +27,7 @@ def test_the_readmes_plugin_is_the_tested_one():
     assert code(shown) == code(tested)
 
 
-@pytest.mark.parametrize("page", [README, METHODS_PAGE])
+@pytest.mark.parametrize("page", [README, METHODS_PAGE, STUDY_PAGE])
 def test_the_readmes_pictures_and_links_are_there(page):
     for target in re.findall(r"\]\((?!http)([^)#]+)\)", page.read_text(encoding="utf-8")):
         assert (page.parent / target).exists(), target
