@@ -13,7 +13,8 @@ class InternalGuidanceWithCFG(Guidance):
     """v_b = v_i,b + ig_scale (v_f,b - v_i,b) for b in {class, null}, then v_null + cfg_scale (v_class - v_null).
 
     The order of the official program (CVL-UESTC/Internal-Guidance): Internal Guidance first, in each branch, then CFG;
-    each has its own interval. Four velocities from one batched forward of two. arXiv 2512.24176.
+    each has its own interval. Four velocities from one batched forward of two. arXiv 2512.24176. RAEv2 (arXiv
+    2605.18324) gives the null branch a scale of its own: ``null_scale``.
     """
 
     summary = "Internal Guidance inside both branches of CFG"
@@ -28,6 +29,7 @@ class InternalGuidanceWithCFG(Guidance):
     cfg_high: float = param(0.7, high=1.0, doc="CFG up to this time (1 = noise)")
     tap: int | None = param(None, low=1, doc="block of the internal head; none: the trained one")
     channels: int | None = param(None, low=1, doc="CFG on the first channels only; none: all")
+    null_scale: float | None = param(None, quiet=True, doc="of Internal Guidance in the null branch; none: ig_scale")
 
     def evaluations(self, depth: int) -> tuple[float, float]:
         """One outside the interval of CFG, two inside."""
@@ -35,8 +37,12 @@ class InternalGuidanceWithCFG(Guidance):
 
     def guide(self, step: Step, query: Query) -> Guide:
         """One batched forward of two, each read at two heads."""
-        inner = METHODS.create("ig", scale=self.ig_scale, low=self.ig_low, high=self.ig_high, tap=self.tap)
+        inner = self._inner(self.ig_scale)
         if self.cfg_scale == 1 or not self.cfg_low <= step.t_interval <= self.cfg_high:
             return (yield from inner.guide(step, query))
-        cond, null = yield from together(inner.guide(step, query), inner.guide(step, query.null()))
+        away = inner if self.null_scale is None else self._inner(self.null_scale)
+        cond, null = yield from together(inner.guide(step, query), away.guide(step, query.null()))
         return extrapolate(null, cond, self.cfg_scale, self.channels)
+
+    def _inner(self, scale: float) -> Guidance:
+        return METHODS.create("ig", scale=scale, low=self.ig_low, high=self.ig_high, tap=self.tap)

@@ -20,7 +20,7 @@ from ..core.errors import UserError
 from ..core.parameters import param
 from .method import METHODS, Guidance, Guide, Query, Step, extrapolate, in_velocity, together
 from .prepass import Prepass
-from .schedules import SHAPES, scheduled_scale
+from .schedules import RATE, SHAPES, scheduled_scale
 
 #: The methods inside a composition, each under the name of its state.
 Parts = dict[str, Guidance]
@@ -116,6 +116,7 @@ class Scheduled(Composition):
     shape: str = param("linear", choices=SHAPES, doc="how the scale grows toward data")
     floor: float = param(1.0, doc="least scale of clamp_linear")
     power: float = param(1.0, doc="s of power_cosine")
+    rate: float = param(RATE, quiet=True, doc="of exponential")
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -128,7 +129,7 @@ class Scheduled(Composition):
 
     def guide(self, step: Step, query: Query) -> Guide:
         """As the method at this time's scale."""
-        scale = scheduled_scale(self.shape, self.method.scale, step.t, self.floor, self.power)  # type: ignore[attr-defined]
+        scale = scheduled_scale(self.shape, self.method.scale, step.t, self.floor, self.power, self.rate)  # type: ignore[attr-defined]
         changed: dict[str, Any] = {"scale": scale}
         return (yield from in_velocity(replace(self.method, **changed), self.inner("method", step), query))
 

@@ -25,6 +25,26 @@ def gaussian_blur(x: Tensor, sigma: float) -> Tensor:
     return rows @ x @ columns.T
 
 
+def high_pass(x: Tensor, cutoff: float, slope: float = 50.0) -> Tensor:
+    """High frequencies of the last two dimensions (..., H, W), by the orthonormal discrete cosine transform.
+
+    The component (i, j) is weighed by sigmoid(slope (r - cutoff)), r = sqrt((i / H)^2 + (j / W)^2), as in HiGS (arXiv
+    2509.22300).
+    """
+    rows, columns = (cosine_transform(size, x) for size in x.shape[-2:])
+    i, j = (torch.arange(size, dtype=x.dtype, device=x.device) / size for size in x.shape[-2:])
+    weights = torch.sigmoid(slope * (torch.hypot(i[:, None], j) - cutoff))
+    return rows.T @ (weights * (rows @ x @ columns.T)) @ columns
+
+
+def cosine_transform(size: int, like: Tensor) -> Tensor:
+    """The orthonormal DCT-II of a line as a (size, size) matrix; its transpose is the inverse."""
+    places = torch.arange(size, dtype=torch.float64, device=like.device)
+    matrix = torch.cos(math.pi / size * (places + 0.5) * places[:, None]) * math.sqrt(2 / size)
+    matrix[0] /= math.sqrt(2)
+    return matrix.to(like.dtype)
+
+
 def pyramid(x: Tensor, levels: int) -> list[Tensor]:
     """Laplacian pyramid of x (N, C, H, W): ``levels`` bands, the finest first, each half as wide as the one before.
 

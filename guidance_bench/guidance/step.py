@@ -8,6 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
+from ..core.errors import UserError
 from ..core.randomness import KeyedRandom
 
 
@@ -69,3 +70,15 @@ class Step:
         Rounded to 12 decimals, for grids are off by rounding (.7000000000000001): a step at a typed border is inside.
         """
         return round(self.t_start if self.once else self.t, 12)
+
+    def starting_from(self, x: Tensor) -> Tensor:
+        """What to add to a velocity so that this step leads where that velocity would lead from other latents ``x``.
+
+        This is how a method moves x before a step. In a step with several evaluations it belongs to each of them.
+
+        Raises:
+            UserError: the solver is adaptive and has no step of its own.
+        """
+        if self.transition is None:
+            raise UserError("latents are moved before a step, and an adaptive solver has none (use euler or heun)")
+        return self.transition.x_scale / self.transition.velocity_scale * (x - self.x)

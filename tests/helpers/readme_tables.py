@@ -186,7 +186,7 @@ def methods_page(text: str) -> str:
 
     def row(match: re.Match[str]) -> str:
         *cells, _ = match[0].rstrip("|").split("|")
-        return f"{'|'.join(cells)}| {found[match[1]]} |"
+        return f"{'|'.join(cells)}| {found.get(match[1], 'not in the study')} |"
 
     return re.sub(r"^\| `(\w+)` \|.*\|$", row, text, flags=re.M)
 
