@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from ..core.errors import UserError
@@ -133,14 +134,23 @@ def draws_by_step(method: Guidance, backbone: Backbone) -> bool:
 
 
 class _NotedRandom(KeyedRandom):
-    """Remembers that something was drawn."""
+    """Remembers that something was drawn, also from what is derived of it."""
 
-    drawn = False
+    def __init__(self, seed: int, indices: Sequence[int]) -> None:
+        super().__init__(seed, indices)
+        self._drawn: list[str] = []
+
+    @property
+    def drawn(self) -> bool:
+        """Whether something was."""
+        return bool(self._drawn)
 
     def shared(self, purpose: str) -> np.random.Generator:
-        self.drawn = True
+        self._drawn.append(purpose)
         return super().shared(purpose)
 
-    def _stack(self, purpose: str, draw: Callable[[np.random.Generator], Any]) -> Tensor:
-        self.drawn = True
-        return super()._stack(purpose, draw)
+    def _fill(
+        self, purpose: str, rows: NDArray[Any], draw: Callable[[np.random.Generator, NDArray[Any]], object]
+    ) -> None:
+        self._drawn.append(purpose)
+        super()._fill(purpose, rows, draw)

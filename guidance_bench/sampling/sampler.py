@@ -20,6 +20,7 @@ from .dry_run import check_method, draws_by_step
 from .field import GuidedField
 from .ledger import Ledger
 from .solvers import SOLVERS, Solver, require_fixed_grid
+from .step_noise import StepNoise
 from .unchanged import Unchanged
 
 
@@ -105,14 +106,12 @@ class _Batch:
 
     def solve(self, traced: bool = False) -> Tensor:
         """Latents at t = 0; ``traced`` as in :class:`GuidedField`."""
-        return self.solver.solve(
-            GuidedField(self.driver, self.method, self.random, self.solver, traced), self.x, self._draw
-        )
-
-    def _draw(self, index: int) -> Tensor:
-        if self.sde_noise is not None:
-            return self.sde_noise[index].to(self.x)
-        return self.random.at(index).normal("sde", self.x.shape[1:]).to(self.x)
+        field = GuidedField(self.driver, self.method, self.random, self.solver, traced)
+        given = self.sde_noise
+        if given is not None:
+            return self.solver.solve(field, self.x, lambda index: given[index].to(self.x))
+        with StepNoise(self.random, self.x, self.solver.draws) as noise:
+            return self.solver.solve(field, self.x, noise)
 
 
 def _check_together(backbone: Backbone, method: Guidance, solver: Solver, weak: Backbone | None) -> None:

@@ -84,3 +84,20 @@ def test_a_named_branch_draws_apart_and_stays_apart():
     chosen = torch.tensor([True, False, True])
     assert torch.equal(named.subset(chosen).normal("a", (4,)), named.normal("a", (4,))[chosen])
     assert torch.equal(named.at(2).normal("a", (4,)), named.normal("a", (4,)))
+
+
+def test_a_batchs_draws_are_those_of_each_samples_own_generator():
+    """One generator object, set to each sample in turn, draws what a new one would, however much was drawn before."""
+    indices = [0, 7, 3, 2**40, 2**64 - 1]
+    random = KeyedRandom(2**64 - 1, indices, step=9)
+    own = [generator(2**64 - 1, "p", index, 9) for index in indices]
+    assert np.array_equal(random.normal("p", (3, 5)), [g.standard_normal((3, 5)) for g in own])
+    own = [generator(2**64 - 1, "p", index, 9) for index in indices]
+    assert np.array_equal(random.uniform("p", (7,)), [g.random(7) for g in own])
+    assert np.array_equal(random.uniform("p"), [generator(2**64 - 1, "p", i, 9).random() for i in indices])
+    assert np.array_equal(random.integers("p", 10), [generator(2**64 - 1, "p", i, 9).integers(10) for i in indices])
+    wanted = [generator(2**64 - 1, "p", i, 9).permutation(6) for i in indices]
+    assert np.array_equal(random.permutation("p", 6), wanted)
+    assert random.integers("p", 10).dtype == random.permutation("p", 6).dtype == torch.int64
+    assert random.uniform("p").shape == (5,) and random.normal("p", ()).shape == (5,)
+    assert KeyedRandom(0, []).normal("p", (2,)).shape == (0, 2)

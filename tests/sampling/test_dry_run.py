@@ -160,3 +160,12 @@ def test_a_step_at_a_typed_border_is_inside_for_any_number_of_steps(toy, steps):
         )
         inside = sum(round(low * 10) * steps <= 10 * k <= round(high * 10) * steps for k in range(1, steps + 1))
         assert ledger.main == steps + inside
+
+
+@pytest.mark.parametrize("derive", [lambda r: r, lambda r: r.named("null"), lambda r: r.at(3)])
+def test_a_draw_from_anything_derived_of_the_steps_source_is_seen(toy, derive):
+    """An adaptive solver has no steps to draw at, so a method that draws by step is refused."""
+    method = Keeps(lambda m, step: derive(step.random).normal("own", (1,)))
+    labels, noise = torch.tensor([0, 1]), torch.ones(2, 2, 1, 1)
+    with pytest.raises(gb.UserError, match="method 'keeps' draws anew at each step"):
+        gb.sample(toy, method, "dopri5", labels=labels, noise=noise)
