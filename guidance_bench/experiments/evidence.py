@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -57,6 +58,18 @@ def keep_features(evaluator: Evaluator, store: SampleStore) -> None:
                 raise UserError(f"{str(store.path(*block))!r} is missing or damaged: run the same command again")
             kept.features(shard.start, shard.images, progress.update)
     gather([])
+
+
+def keeper(evaluator: Evaluator, store: SampleStore) -> Callable[[Shard, Callable[[], None]], None] | None:
+    """What keeps a shard's features as soon as it is written; None for an evaluator that keeps none."""
+    if not isinstance(evaluator.extract, FeatureMaker):
+        return None
+    kept = KeptFeatures(evaluator.extract, _beside(store))
+
+    def keep(shard: Shard, pause: Callable[[], None]) -> None:
+        kept.features(shard.start, shard.images, lambda count: pause())
+
+    return keep
 
 
 def _beside(store: SampleStore) -> Path:

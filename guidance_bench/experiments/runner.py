@@ -27,7 +27,7 @@ from ..sampling.solvers import SOLVERS, Solver
 from ..storage.sample_store import SampleStore
 from ..training.loop import untrained
 from .benchmark import Benchmark, Evaluator, Networks, Setting
-from .evidence import keep_features, read_once
+from .evidence import keep_features, keeper, read_once
 from .job_report import Report
 from .records import SCHEMA, metric_values, write_record
 from .repeat import command_of
@@ -96,10 +96,15 @@ class Runner:
                 return record
             networks = self.networks(seed)
             method, measured = self.prepare(setting.create(), networks, seed)
-            generate(self.job(method, networks, seed), store, f"{title(setting)} seed {seed}")
+            keep = keeper(after_first(self.evaluator), store) if record is None and self._features_beside() else None
+            generate(self.job(method, networks, seed), store, f"{title(setting)} seed {seed}", keep)
             if record is None:
                 keep_features(after_first(self.evaluator), store)
             return agree(lambda: self._record(spec, networks, measured, store))
+
+    def _features_beside(self) -> bool:
+        """Whether features are made while samples are: on a CPU both want the same cores, and TF32 is not for them."""
+        return self.device.type != "cpu" and self.precision != "tf32"
 
     def _look(self, spec: RunSpec, store: SampleStore) -> tuple[dict[str, Any] | None, bool]:
         """The record, if the run is done, and whether the samples behind it are as it says (or all deleted)."""

@@ -1,4 +1,7 @@
-"""Makes the samples of a run that are not there yet, block by block, spread over accelerate's processes."""
+"""Makes the samples of a run that are not there yet, block by block, spread over accelerate's processes.
+
+A block is decoded, written and, where that is asked for, seen by the feature networks while the next one is sampled.
+"""
 
 from __future__ import annotations
 
@@ -17,8 +20,10 @@ from ..core.processes import agree, gather, share
 from ..core.randomness import initial_noise, label_sequence
 from ..guidance.method import Guidance
 from ..networks.backbone import Backbone
+from ..networks.precision import products
 from ..storage.files import sweep
 from ..storage.sample_store import SampleStore, Shard
+from .beside import Beside
 from .ledger import Ledger
 from .sampler import sample
 from .solvers import Solver
@@ -49,10 +54,26 @@ class Job:
     batch: int | None = None
 
 
-def generate(job: Job, store: SampleStore, title: str) -> None:
+#: What is done with a finished shard; the second argument is called in its pauses and raises where all is to stop.
+Then = Callable[[Shard, Callable[[], None]], None]
+
+
+class StoppedError(Exception):
+    """The main thread has stopped; nobody asks for the result any more."""
+
+
+def generate(job: Job, store: SampleStore, title: str, then: Then | None = None) -> None:
     """Fill the store. Each process takes whole blocks, so the samples do not depend on how many processes there are.
 
+    A block is decoded and written while the next one is sampled; two blocks are in memory, however many there are.
     Returns on every process once all shards are there.
+
+    Args:
+        job: what to sample.
+        store: where to.
+        title: shown beside the progress bar.
+        then: called with each shard once it is written, beside the sampling; in float32 without TF32 unless the job's
+            precision is "tf32".
 
     Raises:
         UserError: a shard cannot be written, or one sample does not fit into memory.
@@ -60,11 +81,39 @@ def generate(job: Job, store: SampleStore, title: str) -> None:
     agree(lambda: sweep(store.folder))
     blocks = share(sorted(gather(store.missing(share(store.blocks)))))
     maker = BlockMaker(job)
-    with bar(sum(stop - start for start, stop in blocks), title, "image") as progress:
+
+    def finish(sampled: Sampled) -> None:
+        shard = maker.finish(sampled)
+        store.write(shard)
+        if then:
+            then(shard, pause)
+        progress.update(shard.stop - shard.start)
+
+    def pause() -> None:
+        if beside.stopping.is_set():
+            raise StoppedError
+
+    # How float32 is multiplied is one switch for all threads: it stays where it is while two of them compute.
+    with (
+        products(job.precision),
+        bar(sum(stop - start for start, stop in blocks), title, "image") as progress,
+        Beside(finish) as beside,
+    ):
         for start, stop in blocks:
-            store.write(maker.make(start, stop))
-            progress.update(stop - start)
+            beside.put(maker.sample(start, stop, beside.check))
     gather([])
+
+
+@dataclass(frozen=True)
+class Sampled:
+    """Samples ``start`` to ``stop - 1`` before they are decoded: latents and cost of each batch of ``size``."""
+
+    start: int
+    stop: int
+    size: int
+    latents: list[Tensor]
+    ledgers: list[Ledger]
+    seconds: float
 
 
 class BlockMaker:
@@ -73,42 +122,61 @@ class BlockMaker:
     def __init__(self, job: Job) -> None:
         self.job = job
         self.batch = job.batch
+        self.decoded = job.batch  # at a time
         self._labels = label_sequence(job.labels, job.samples, job.num_classes, job.seed)
 
     def make(self, start: int, stop: int) -> Shard:
         """Samples ``start`` to ``stop - 1``."""
+        return self.finish(self.sample(start, stop))
+
+    def sample(self, start: int, stop: int, check: Callable[[], None] = lambda: None) -> Sampled:
+        """Their latents; ``check`` is called after each batch."""
         while True:
             size = min(self.batch or stop - start, stop - start)
             try:
-                return self._make(start, stop, size)
+                return self._sample(start, stop, size, check)
             except (RuntimeError, MemoryError) as error:
                 if not _out_of_memory(error):
                     raise
-            self._halve(size)  # outside the handler, whose traceback keeps the tensors alive
+            self.batch = self._halved(size)  # outside the handler, whose traceback keeps the tensors alive
 
-    def _halve(self, size: int) -> None:
-        if size == 1:
-            raise UserError(f"one sample does not fit into the memory of {str(self.job.main.device)!r}")
-        self.batch = size // 2
-        warn(f"{size} samples at a time do not fit into memory; going on with {self.batch}")
-        if self.job.main.device.type == "cuda":
-            torch.cuda.empty_cache()
-
-    def _make(self, start: int, stop: int, size: int) -> Shard:
+    def finish(self, sampled: Sampled) -> Shard:
+        """Their images and labels, and what they have cost."""
         started = time.perf_counter()
-        images, ledgers = zip(
-            *(self._part(first, min(first + size, stop)) for first in range(start, stop, size)), strict=True
-        )
-        weights = [len(pixels) / (stop - start) for pixels in images]
+        images = [part for latents in sampled.latents for part in self._decode(latents)]
+        count = sampled.stop - sampled.start
+        weights = [len(latents) / count for latents in sampled.latents]
         cost = {
-            key: sum(w * getattr(ledger, key) for w, ledger in zip(weights, ledgers, strict=True))
+            key: sum(w * getattr(ledger, key) for w, ledger in zip(weights, sampled.ledgers, strict=True))
             for key in ("main", "weak", "nfe")
         }
-        cost["forwards"] = float(sum(ledger.forwards for ledger in ledgers))
-        cost |= {"seconds": time.perf_counter() - started, "batch": float(size)}
-        return Shard(start, stop, np.concatenate(images), self._labels[start:stop].numpy(), cost)
+        cost["forwards"] = float(sum(ledger.forwards for ledger in sampled.ledgers))
+        cost["seconds"] = sampled.seconds + time.perf_counter() - started
+        cost["batch"] = float(min(sampled.size, *map(len, images[:1])))
+        labels = self._labels[sampled.start : sampled.stop].numpy()
+        return Shard(sampled.start, sampled.stop, np.concatenate(images), labels, cost)
 
-    def _part(self, start: int, stop: int) -> tuple[NDArray[np.uint8], Ledger]:
+    def _halved(self, size: int) -> int:
+        if size == 1:
+            raise UserError(f"one sample does not fit into the memory of {str(self.job.main.device)!r}")
+        warn(f"{size} samples at a time do not fit into memory; going on with {size // 2}")
+        if self.job.main.device.type == "cuda":
+            torch.cuda.empty_cache()
+        return size // 2
+
+    def _sample(self, start: int, stop: int, size: int, check: Callable[[], None]) -> Sampled:
+        started = time.perf_counter()
+        latents, ledgers = [], []
+        for first in range(start, stop, size):
+            made, ledger = self._part(first, min(first + size, stop))
+            latents.append(made)
+            ledgers.append(ledger)
+            check()
+        if self.job.main.device.type == "cuda":
+            torch.cuda.synchronize(self.job.main.device)
+        return Sampled(start, stop, size, latents, ledgers, time.perf_counter() - started)
+
+    def _part(self, start: int, stop: int) -> tuple[Tensor, Ledger]:
         job, ledger = self.job, Ledger()
         latents = sample(
             job.main,
@@ -122,10 +190,17 @@ class BlockMaker:
             ledger=ledger,
             precision=job.precision,
         )
-        images = job.decode(latents)
-        if job.main.device.type == "cuda":
-            torch.cuda.synchronize()
-        return images, ledger
+        return latents, ledger
+
+    def _decode(self, latents: Tensor) -> list[NDArray[np.uint8]]:
+        while True:
+            size = min(self.decoded or len(latents), len(latents))
+            try:
+                return [self.job.decode(part) for part in latents.split(size)]
+            except (RuntimeError, MemoryError) as error:
+                if not _out_of_memory(error):
+                    raise
+            self.decoded = self._halved(size)
 
 
 def _out_of_memory(error: BaseException) -> bool:

@@ -116,7 +116,7 @@ def test_the_runner_gives_its_seed_to_the_job(tmp_path):
         gb.BENCHMARKS.create("digits"), gb.SOLVERS.create("euler", steps=2), Workspace(tmp_path), torch.device("cpu")
     )
     for seed in (0, 5):
-        made = runner._job(gb.METHODS.create("none"), Networks(Network(), None, {}), seed)
+        made = runner.job(gb.METHODS.create("none"), Networks(Network(), None, {}), seed)
         assert (made.seed, made.samples, made.labels) == (seed, 800, "balanced")
 
 
