@@ -25,6 +25,7 @@ from inception_weights import torch_fidelity_network
 import guidance_bench as gb
 from guidance_bench.features.inception import build_trunk
 from guidance_bench.features.inception_weights import find_packaged, find_weights, read_weights
+from guidance_bench.sampling.dry_run import check_method
 from guidance_bench.storage.files import sha256_of
 
 needs_images = pytest.mark.skipif(not Path(data.PLACES[0]).exists(), reason="Fashion-MNIST is not installed")
@@ -70,6 +71,9 @@ def test_every_method_is_tried_at_the_same_number_of_settings():
     assert [s.method for s in line_up[:6]] == ["none", "cfg", "cfg", "cfg", "cfg", "autoguidance"]
     counts = {method: sum(s.method == method for s in line_up) for method in SWEEPS}
     assert set(counts.values()) == {len(STRENGTHS)} and len(counts) >= 14
+    networks = pinned_networks(HERE, torch.device("cpu"))
+    for setting in line_up:  # the networks can serve every one of them
+        check_method(setting.create(), networks.main, networks.weak)
 
 
 def test_all_seeds_share_the_networks_and_none_is_the_tuning_seed():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 from fake_features import install
@@ -103,3 +105,24 @@ def test_cifar10_says_which_files_go_where(monkeypatch, tmp_path):
     monkeypatch.setenv(cifar10_module.VARIABLE, str(tmp_path))
     with pytest.raises(gb.UserError, match=r"no sound cifar-10-batches-py in .*cifar-10-python\.tar\.gz"):
         gb.BENCHMARKS.create("cifar10").recipes(0)
+
+
+def test_cifar10_in_little_runs_from_training_to_record(monkeypatch, tmp_path):
+    rng = np.random.default_rng(1)
+
+    def images(train: bool) -> RealImages:
+        count = 40 if train else 30
+        pixels = rng.integers(0, 256, (count, 32, 32, 3), np.uint8) if train else np.full((30, 32, 32, 3), 7, np.uint8)
+        return RealImages("cifar10", pixels, np.arange(count) % 10, tuple("abcdefghij"))
+
+    known = {train: images(train) for train in (True, False)}
+    monkeypatch.setattr(cifar10_module, "load_images", known.__getitem__)
+    install(monkeypatch)
+    quick = {k: v for k, v in QUICK.items() if k not in ("size", "reference")}
+    frame = gb.run("cifar10_small", method=["none", "autoguidance"], output=tmp_path, **quick)
+    assert frame["fid"].notna().all() and frame["recall"].between(0, 1).all()
+    record = gb.load_results(tmp_path)
+    assert set(record["networks"].iloc[0]) == {"main", "weak"}
+    (file,) = (tmp_path / record["run_id"][0]).glob("record.json")
+    reference = json.loads(file.read_text())["evaluator"]["reference"]
+    assert reference == {"images": {"data": "cifar10", "sha256": known[False].sha256}, "count": 30}
