@@ -47,7 +47,7 @@ def verify(path: Path, *words: str) -> int:
 def test_an_honest_record_passes(made, samples, capsys):
     assert verify(made, f"samples={samples}") == 0
     said = capsys.readouterr().out
-    assert said.count("\nok ") == 6 and "differs" not in said.replace("nothing differs", "")
+    assert said.count("\nok ") == 7 and "differs" not in said.replace("nothing differs", "")
     assert f"{ {'64': 60, '1': 10, 'all': 60}[samples] } made again, bit for bit" in said
 
 
@@ -131,3 +131,46 @@ def test_committed_records_can_be_rebuilt():
         record = read_json(path)
         runner, setting = rebuild(record, "outputs", torch.device("cpu"))
         assert runner.specify(setting, record["spec"]["seed"]).run_id == record["run_id"]
+
+
+def test_numbers_that_do_not_follow_from_each_other_are_found(made, tmp_path, capsys):
+    def change(record):
+        record["cost"]["images_per_second"] *= 2
+        record["metrics"][FD]["mean"] *= 1.01
+
+    assert verify(alter(made, tmp_path, change), "samples=1") == 1
+    said = capsys.readouterr().out
+    assert f"differs      arithmetic     do not follow from its other numbers: {FD}, cost.images_per_second" in said
+
+
+def test_an_altered_copy_of_a_committed_record_is_found_without_its_samples(tmp_path):
+    from guidance_bench.report.claims import project_record
+
+    file = sorted((Path(gb.__file__).parents[1] / "benchmarks/results/digits_full/records").glob("*.json"))[0]
+    record = read_json(file)
+    assert project_record(record, tmp_path / "mine.json").verdict == "ok"
+    record["metrics"]["frechet_distance_digits_cnn"].update(values=[2.5], mean=2.5)
+    found = project_record(seal(record), tmp_path / "mine.json")
+    assert found.verdict == "differs" and "is 3.21022 there, 2.5 here" in found.words
+    assert project_record(record, file).verdict == "not checked"
+
+
+def test_samples_of_another_machine_are_held_to_rounding(made, tmp_path, capsys):
+    """A grey level more or less is rounding; forty are not, and metrics of them must be those of the record."""
+    from guidance_bench.storage.sample_store import SampleStore, Shard
+
+    for levels, status in ((1, 0), (40, 1)):
+        path = alter(made, tmp_path / str(levels), lambda record: None)
+        store = SampleStore.open(path.parent)
+        for shard in list(store):
+            images = shard.images.copy()
+            images[:, 0, 0] = (images[:, 0, 0].astype(int) + levels) % 256
+            store.write(Shard(shard.start, shard.stop, images, shard.labels, shard.cost))
+        record = read_json(path)
+        record["samples"] = {**record["samples"], "digest": store.digest(full=True)}
+        del record["samples"]["blocks"]
+        record["environment"]["device"] = "another machine"
+        path.write_text(json.dumps(seal(record)))
+        assert verify(path, "samples=20") == status
+        said = capsys.readouterr().out
+        assert ("to rounding" in said) == (status == 0) and ("more than rounding" in said) == (status == 1)

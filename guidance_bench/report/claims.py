@@ -1,0 +1,63 @@
+"""What a record says of itself: arithmetic, and the project's own record of the same run."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ..core.identity import canonical
+from ..experiments.records import committed_results, read_record, record_files
+from .checks import Check, compared
+
+Record = Mapping[str, Any]
+
+
+def arithmetic(record: Record) -> Check:
+    """Means, deviations, rate and number of samples follow from other numbers of the record."""
+    wrong = [name for name, metric in record["metrics"].items() if not _consistent(metric)]
+    cost, count = record["cost"], record["samples"].get("count")
+    rate, seconds = cost.get("images_per_second"), cost.get("seconds")
+    if rate and seconds and count and not math.isclose(rate, count / seconds, rel_tol=1e-9):
+        wrong.append("cost.images_per_second")
+    if count is not None and count != record["spec"]["samples"]:
+        wrong.append("samples.count")
+    ok = "means, deviations, rate and number of samples follow from its other numbers"
+    return compared("arithmetic", not wrong, ok, f"do not follow from its other numbers: {', '.join(wrong)}")
+
+
+def _consistent(metric: Mapping[str, Any]) -> bool:
+    values, mean = metric["values"], math.fsum(metric["values"]) / len(metric["values"])
+    if not math.isclose(metric["mean"], mean, rel_tol=1e-9, abs_tol=1e-12):
+        return False
+    if len(values) == 1:
+        return metric["sd"] is None
+    spread = math.sqrt(math.fsum((v - mean) ** 2 for v in values) / (len(values) - 1))
+    return metric["sd"] is not None and math.isclose(metric["sd"], spread, rel_tol=1e-9, abs_tol=1e-12)
+
+
+def project_record(record: Record, path: Path) -> Check:
+    """Beside the record of the same run that comes with the project: the same samples have the same metrics."""
+    what = "own record"
+    file = record_files(None).get(record["run_id"]) if committed_results().exists() else None
+    if file is None:
+        return Check(what, "not checked", "this run is not among the records that come with the project")
+    if file.resolve() == path.resolve():
+        return Check(what, "not checked", "this is the record that comes with the project")
+    other = read_record(file)
+    if other["samples"]["digest"] != record["samples"].get("digest"):
+        return Check(what, "not checked", "the project's record of this run has other samples")
+    parts = [part for part in ("spec", "metrics", "evaluator") if canonical(other[part]) != canonical(record[part])]
+    ok = "samples, metrics and evaluator are those of the project's record of this run"
+    return compared(
+        what, not parts, ok, f"the project's record has the same samples but other {_named(parts, record, other)}"
+    )
+
+
+def _named(parts: list[str], record: Record, other: Record) -> str:
+    for name, metric in record["metrics"].items():
+        theirs = other["metrics"].get(name)
+        if theirs is not None and theirs["mean"] != metric["mean"]:
+            return f"{', '.join(parts)}: {name} is {theirs['mean']:.6g} there, {metric['mean']:.6g} here"
+    return ", ".join(parts)
