@@ -126,8 +126,9 @@ class BlockMaker:
         self._labels = label_sequence(job.labels, job.samples, job.num_classes, job.seed)
 
     def make(self, start: int, stop: int) -> Shard:
-        """Samples ``start`` to ``stop - 1``."""
-        return self.finish(self.sample(start, stop))
+        """Samples ``start`` to ``stop - 1``, as :func:`generate` makes them."""
+        with products(self.job.precision):
+            return self.finish(self.sample(start, stop))
 
     def sample(self, start: int, stop: int, check: Callable[[], None] = lambda: None) -> Sampled:
         """Their latents; ``check`` is called after each batch."""

@@ -247,6 +247,7 @@ def test_the_switch_of_float32_products_stands_still_while_two_threads_compute(t
     torch.backends.cudnn.allow_tf32 = True
     try:
         generate(job(decode), store(tmp_path), "t")
+        BlockMaker(job(decode)).make(0, 10)
         assert seen == {(False, False)} and torch.backends.cudnn.allow_tf32
     finally:
         torch.backends.cudnn.allow_tf32 = before
