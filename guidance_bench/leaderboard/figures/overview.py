@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,10 +12,11 @@ import numpy as np
 from ..aggregate import pareto
 from ..metric_columns import Column, format_means
 from ..setting_texts import short, swept_parameter
+from .labels import label_points
 from .ranking import ranking_figure
 from .sample_grids import Images, sample_grid
 from .scale import scale_figure
-from .style import INK, Figure, canvas, ceiling, looks, mark_hidden, save, scale_axis, style
+from .style import INK, RING, Figure, canvas, ceiling, head, looks, mark_hidden, save, scale_axis, style
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -71,8 +73,20 @@ def _shown(table: Table) -> pd.DataFrame:
 
 
 def _canvas(table: Table) -> Canvas:
-    """As high as the legend needs."""
+    """As high as the legend needs; a crowd has labels at its points and needs room for them."""
+    if crowded(table):
+        return canvas(7.4, 5.6)
     return canvas(SIZE[0], max(SIZE[1], 0.22 * len(table.best) + 0.9))
+
+
+def _finish(figure: Canvas, table: Table, x: str, y: str, title: str) -> Canvas:
+    """The head, and the methods' names: at the points of a crowd, else in a legend."""
+    head(figure, table, title.replace("\n", ", ") if crowded(table) else "")
+    if crowded(table):
+        label_points(figure, table.best, x, y, ceiling(table) if y == table.primary.name else math.inf)
+    else:
+        _legend(figure, table, title)
+    return figure
 
 
 # -- precision against recall, quality against cost
@@ -95,14 +109,13 @@ def precision_recall_figure(table: Table) -> Canvas | None:
         )
     axes.set(xlabel=recall.heading, ylabel=precision.heading)
     axes.grid()
+    bars = "\nbars: sd of seeds" if table.settings["n"].max() > 1 else ""
     if crowded(table):
-        _legend(figure, table, f"each at its best\n{table.primary.title}")
-        return figure
-    axes.scatter(
-        table.best[recall.name], table.best[precision.name], s=130, facecolors="none", edgecolors=INK, zorder=4
-    )
-    _legend(figure, table, "points grow\nwith the scale;\nring: best " + table.primary.title)
-    return figure
+        return _finish(figure, table, recall.name, precision.name, f"each at its best {table.primary.title}{bars}")
+    x, y = table.best[recall.name], table.best[precision.name]
+    axes.scatter(x, y, s=RING, facecolors="none", edgecolors=INK, linewidths=0.9, zorder=2)
+    title = f"points grow\nwith the scale;\nring: best {table.primary.title}{bars}"
+    return _finish(figure, table, recall.name, precision.name, title)
 
 
 def _along_sweep(rows: pd.DataFrame) -> pd.DataFrame:
@@ -137,8 +150,7 @@ def cost_figure(table: Table) -> Canvas:
     axes.grid()
     hidden = "\narrow: above the axis" if shown[metric].max() > ceiling(table) else ""
     marks = "each at its best" if crowded(table) else "large: best setting"
-    _legend(figure, table, f"{marks}\ndotted: Pareto front{hidden}")
-    return figure
+    return _finish(figure, table, cost, metric, f"{marks}\ndotted: Pareto front{hidden}")
 
 
 def _legend(figure: Canvas, table: Table, title: str) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..metric_columns import format_means
 from ..setting_texts import short
-from .style import INK, NEUTRAL, Look, arrow, canvas, looks
+from .style import INK, NEUTRAL, Look, arrow, canvas, head, looks
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,6 +36,7 @@ def ranking_figure(table: Table) -> Canvas:
     axes.grid(axis="x")
     _costs(axes, rows)
     _legend(figure, table)
+    head(figure, table)
     return figure
 
 
@@ -53,7 +54,7 @@ def _row(axes: Axes, table: Table, row: pd.Series[Any], place: Any, look: Look, 
     axes.scatter(values, [place] * len(values), s=7, color=look.colour, alpha=0.6, linewidths=0, zorder=3)
     axes.scatter(mean, place, s=46, color=look.colour, marker=look.marker, linewidths=0, zorder=4)
     if math.isfinite(row["held_out"]):
-        axes.scatter(row["held_out"], place, s=60, facecolors="none", edgecolors=INK, linewidths=0.9, zorder=5)
+        axes.scatter(row["held_out"], place, s=110, facecolors="none", edgecolors=INK, linewidths=0.9, zorder=3)
 
 
 def _limits(table: Table) -> tuple[float, float]:
@@ -90,6 +91,7 @@ def _legend(figure: Canvas, table: Table) -> None:
     entries = [(Line2D([], [], **grey, markersize=7), "mean of the best setting")]
     if table.best["n"].max() > 1:
         entries.append((Line2D([], [], **grey, markersize=3), "each seed"))
+        entries.append((Line2D([], [], color=NEUTRAL, linewidth=2, alpha=0.35), "sd"))
         ring = Line2D([], [], linestyle="", marker="o", markerfacecolor="none", markeredgecolor=INK, markersize=8)
         entries.append((ring, "held out"))
     if (table.best["method"] == "none").any():

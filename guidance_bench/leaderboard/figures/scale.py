@@ -11,7 +11,7 @@ import numpy as np
 from ...core.identity import canonical
 from ..metric_columns import format_means
 from ..setting_texts import plain, short, swept_parameter
-from .style import INK, NEUTRAL, Look, arrow, canvas, ceiling, looks, mark_hidden, scale_axis
+from .style import INK, NEUTRAL, RING, Look, arrow, canvas, ceiling, head, looks, mark_hidden, scale_axis
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,30 +25,37 @@ LINES = ("-", "--", ":", "-.")
 
 
 def scale_figure(table: Table) -> Canvas | None:
-    """A panel for each method that has a parameter; None where none has."""
-    groups = table.settings.groupby("method", sort=False)
-    swept = {str(method): swept_parameter(rows["parameters"].tolist()) for method, rows in groups}
+    """A panel for each method that has a parameter, in the order of the table; None where none has.
+
+    Each panel has an axis of its own, or small effects could not be read beside large ones; the line of ``none`` is in
+    each of them.
+    """
+    groups = dict(list(table.settings.groupby("method", sort=False)))
+    order = [str(method) for method in table.best["method"]]
+    swept = {method: swept_parameter(groups[method]["parameters"].tolist()) for method in order}
     methods = {method: parameter for method, parameter in swept.items() if parameter}
     if not methods:
         return None
     columns = min(PANELS, len(methods))
     lines = math.ceil(len(methods) / columns)
     figure = canvas(max(2.1 * columns, 3.4) + 0.5, 2.3 * lines + 0.6)
-    grid = figure.subplots(lines, columns, sharey=True, squeeze=False)
+    grid = figure.subplots(lines, columns, squeeze=False)
     for axes in grid.flat[len(methods) :]:
         axes.remove()
-    scale_axis(grid.flat[0], table.runs[table.primary.name].tolist(), ceiling(table))
     styles = looks(swept)
     for axes, (method, parameter) in zip(grid.flat, methods.items(), strict=False):
         _panel(axes, table, method, parameter, styles[method])
     for row in grid:
         row[0].set_ylabel(table.primary.heading)
     _legend(figure, table)
+    head(figure, table, "each panel has its own axis" if len(methods) > 1 else "")
     return figure
 
 
 def _panel(axes: Axes, table: Table, method: str, parameter: str, look: Look) -> None:
     metric = table.primary.name
+    values = table.runs.loc[table.runs["method"] == method, metric].tolist()
+    scale_axis(axes, [*values, *_neutral(table)], ceiling(table))
     own = table.settings[table.settings["method"] == method]
     for number, (label, runs) in enumerate(_apart(table.runs[table.runs["method"] == method], parameter)):
         x = [p[parameter] for p in runs["parameters"]]
@@ -59,7 +66,7 @@ def _panel(axes: Axes, table: Table, method: str, parameter: str, look: Look) ->
     mark_hidden(axes, settings, own[metric].tolist(), ceiling(table), look.colour)
     best = table.best[table.best["method"] == method].iloc[0]
     chosen = best["parameters"][parameter]
-    axes.scatter(chosen, best[metric], s=110, facecolors="none", edgecolors=INK, zorder=4)
+    axes.scatter(chosen, best[metric], s=RING, facecolors="none", edgecolors=INK, linewidths=0.9, zorder=2)
     axes.set_title(short(method), loc="left", pad=15, color=look.colour)
     words = f"best {format_means([best[metric]])[0]} at {plain(chosen)}"
     axes.text(0, 1.03, words, transform=axes.transAxes, fontsize=8)
@@ -128,13 +135,22 @@ def _neutral(table: Table) -> list[float]:
 def _legend(figure: Canvas, table: Table) -> None:
     from matplotlib.lines import Line2D
 
-    ring = Line2D([], [], linestyle="", marker="o", markersize=9, markerfacecolor="none", markeredgecolor=INK)
+    ring = Line2D(
+        [],
+        [],
+        linestyle="",
+        marker="o",
+        markersize=11,
+        markeredgewidth=0.9,
+        markerfacecolor="none",
+        markeredgecolor=INK,
+    )
     entries = [(ring, "best setting")]
     if none := _neutral(table):
         entries.append((Line2D([], [], color=NEUTRAL, linestyle="--"), f"none ({format_means(none)[0]})"))
     if table.settings["n"].max() > 1:
         entries.append(
-            (Line2D([], [], color=NEUTRAL, marker="o", markersize=3), "mean and sd of seeds; dots: each seed")
+            (Line2D([], [], color=NEUTRAL, marker="o", markersize=3), "mean of seeds; band: sd; dots: each seed")
         )
     if table.settings[table.primary.name].max() > ceiling(table):
         entries.append((Line2D([], [], **arrow(INK)), "above the axis"))

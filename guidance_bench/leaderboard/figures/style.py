@@ -19,11 +19,22 @@ if TYPE_CHECKING:
     from ..protocol_tables import Table
 
 DPI = 150
-#: Colours that colour-blind readers tell apart (seaborn's "colorblind", without its greys and yellow).
-COLOURS = ("#029e73", "#0173b2", "#d55e00", "#cc78bc", "#ca9161", "#56b4e9", "#de8f05", "#8c6bb1")
-MARKERS = ("s", "o", "D", "^", "v", "P", "X", "p", "h")
+#: Dark enough on white to be read as text (contrast of 4.5 and more), apart for colour-blind readers with the markers.
+COLOURS = ("#00735a", "#0b63ad", "#b84a00", "#9c3f8f", "#855a17", "#00748a", "#b3203a", "#5b5fb0")
+MARKERS = ("s", "o", "D", "^", "v", "p")
+#: Markers of methods that are not ours.
+STRANGERS = ("P", "X", "h", "<", ">", "d")
+#: A method's place here is its colour and marker in every figure, for ever: new names go to the end.
+PLACES = (
+    *("autoguidance", "cfg", "ig", "ig_cfg", "pag", "seg", "slg", "apg", "sag", "tpg", "s2", "sgg", "cfg_schedule"),
+    *("cfg_rescale", "cfg_zero", "cfgpp", "rectified_cfgpp", "tcfg", "mambo_g", "fdg", "recfg", "feedback", "adaptive"),
+    *("cads", "icg", "tsg", "self_guidance", "sg_prev", "momentum", "higs", "adg", "power_law", "energy_preserving"),
+    *("beta_cfg", "cfg_mp"),
+)
 NEUTRAL = "#4d4d4d"
 INK = "#222222"
+#: Size of the ring around a best setting: wide enough to leave the mark itself free.
+RING = 190
 HIDDEN = "_above the axis"
 STYLE: dict[Any, Any] = {
     "svg.hashsalt": "guidance_bench",
@@ -47,12 +58,12 @@ STYLE: dict[Any, Any] = {
 
 @dataclass(frozen=True)
 class Figure:
-    """One figure in two files.
+    """One figure in two files, a plot in three.
 
     Attributes:
         title: what it shows, for captions and readers without pictures.
         png: 150 dots an inch.
-        svg: for print and the page.
+        svg: for the page.
         grid: whether it is a grid of samples.
     """
 
@@ -62,9 +73,14 @@ class Figure:
     grid: bool = False
 
     @property
-    def paths(self) -> tuple[Path, Path]:
-        """Both files."""
-        return self.png, self.svg
+    def pdf(self) -> Path | None:
+        """For print."""
+        return None if self.grid else self.svg.with_suffix(".pdf")
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """Every file."""
+        return tuple(path for path in (self.png, self.svg, self.pdf) if path)
 
 
 @dataclass(frozen=True)
@@ -75,20 +91,31 @@ class Look:
     marker: str
 
 
-def looks(methods: Iterable[str]) -> dict[str, Look]:
-    """A colour and marker for each method, from its name, so that they stay the same from one leaderboard to the next.
+def look_of(method: str) -> Look:
+    """A method's colour and marker, by its name alone: the same in every figure, whoever stands beside it."""
+    name = method.partition("@")[0]
+    if name == "none":
+        return Look(NEUTRAL, "*")
+    if name in PLACES:
+        place, markers = PLACES.index(name), MARKERS
+    else:
+        place, markers = zlib.crc32(name.encode()) % (len(COLOURS) * len(STRANGERS)), STRANGERS
+    return Look(COLOURS[place % len(COLOURS)], markers[(place // len(COLOURS) + place % len(COLOURS)) % len(markers)])
 
-    Where two names want one colour, the later in the alphabet takes the next that is free; with more methods than
-    colours the marker tells them apart.
-    """
-    chosen: dict[str, Look] = {}
-    for name in sorted(set(methods)):
-        wanted = zlib.crc32(name.encode())
-        turns = [(wanted + shift) % len(COLOURS) for shift in range(len(COLOURS))]
-        options = [Look(COLOURS[c], MARKERS[(c + r) % len(MARKERS)]) for r in range(len(MARKERS)) for c in turns]
-        free = (look for look in options if look not in chosen.values())
-        chosen[name] = Look(NEUTRAL, "*") if name == "none" else next(free, options[0])
-    return chosen
+
+def looks(methods: Iterable[str]) -> dict[str, Look]:
+    """:func:`look_of` for each method."""
+    return {name: look_of(name) for name in dict.fromkeys(methods)}
+
+
+def head(figure: Canvas, table: Table, more: str = "") -> None:
+    """Say above a figure what it is of: benchmark, samples, seeds, protocol."""
+    counts = sorted(set(table.settings["n"].tolist()))
+    seeds = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
+    first = table.settings.iloc[0]
+    parts = [table.benchmark, f"n = {first['samples']:,} a run", f"{seeds} seed{'s' * (seeds != '1')}"]
+    parts += [f"protocol {table.protocol}", *([more] if more else [])]
+    figure.suptitle(" · ".join(parts), x=0.01, ha="left", fontsize=7.5, color=NEUTRAL, fontweight="normal")
 
 
 @contextmanager
@@ -113,13 +140,15 @@ def canvas(width: float, height: float) -> Canvas:
 
 
 def save(figure: Canvas, stem: Path, title: str, grid: bool = False) -> Figure:
-    """Write ``stem.png`` and ``stem.svg`` atomically."""
+    """Write ``stem.png``, ``stem.svg`` and, of a plot, ``stem.pdf``, each atomically."""
     engine = figure.get_layout_engine()
     if engine:  # once for both files
         engine.execute(figure)
         figure.set_layout_engine(None)
     written = Figure(title, stem.with_name(f"{stem.name}.png"), stem.with_name(f"{stem.name}.svg"), grid)
-    for path, metadata in ((written.png, {}), (written.svg, {"Date": None})):
+    undated: dict[str, dict[str, Any]] = {".png": {}, ".svg": {"Date": None}, ".pdf": {"CreationDate": None}}
+    for path in written.paths:
+        metadata = undated[path.suffix]
         with atomic(path) as temporary:
             figure.savefig(temporary, format=path.suffix[1:], dpi=DPI, metadata=metadata)
     return written

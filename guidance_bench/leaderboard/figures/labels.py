@@ -1,0 +1,64 @@
+"""Names beside the points of a scatter, moved until none lies on another (adjustText)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..setting_texts import short
+from .style import look_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure as Canvas
+
+
+def label_points(figure: Canvas, rows: pd.DataFrame, x: str, y: str, above: float = math.inf) -> None:
+    """Write each row's method beside its point, in its colour; what lies above the axis stays at the edge.
+
+    Fixes the figure's layout: names are placed in pixels.
+    """
+    from adjustText import adjust_text
+    from matplotlib.patheffects import withStroke
+
+    axes = figure.axes[0]
+    outline = [withStroke(linewidth=1.8, foreground="white")]
+    figure.draw_without_rendering()
+    figure.set_layout_engine(None)
+    inside = rows[rows[y] <= above].dropna(subset=[x, y])
+    texts = [
+        axes.text(row[x], row[y], short(name), fontsize=7.5, color=look_of(name).colour, path_effects=outline, zorder=6)
+        for name, (_, row) in zip(inside["method"].astype(str), inside.iterrows(), strict=True)
+    ]
+    with _steady():
+        adjust_text(
+            texts,
+            x=inside[x].to_numpy(),
+            y=inside[y].to_numpy(),
+            ax=axes,
+            expand=(1.15, 1.35),
+            force_text=(0.25, 0.45),
+            max_move=(6, 6),
+            iter_lim=400,
+            arrowprops={"arrowstyle": "-", "color": "#8a8a8a", "linewidth": 0.5, "shrinkA": 0, "shrinkB": 3},
+        )
+    edge = axes.get_xaxis_transform()
+    for place, (_, row) in enumerate(rows[rows[y] > above].iterrows()):
+        name = str(row["method"])
+        axes.text(row[x], 0.98 - 0.04 * place, f"{short(name)} ", transform=edge, fontsize=7.5, ha="right", va="top",
+                  color=look_of(name).colour)  # fmt: skip
+
+
+@contextmanager
+def _steady() -> Iterator[None]:
+    """The same draws of numpy's global generator each time, and nothing of it left behind."""
+    state = np.random.get_state()
+    np.random.seed(0)
+    try:
+        yield
+    finally:
+        np.random.set_state(state)
