@@ -97,7 +97,10 @@ class _Batch:
     def latents(self, dtype: torch.dtype) -> Tensor:
         """Finite latents at t = 0 of a method that keeps nothing of them in its object."""
         unchanged = Unchanged(self.method)
-        latents = self.solve().to(dtype)
+        solved = self.solve()
+        if not isinstance(solved, Tensor) or solved.shape != self.x.shape:
+            raise UserError(f"solver {self.solver.name!r} gives no latents of shape {tuple(self.x.shape)}")
+        latents = solved.to(dtype)
         if not bool(latents.isfinite().all()):
             self.solve(traced=True)
             raise UserError(f"method {self.method.name!r} gives samples that are not finite in {dtype}")

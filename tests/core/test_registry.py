@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import pytest
@@ -129,3 +130,46 @@ def test_the_registries_own_decorator_is_the_public_one():
 
     assert registry.names() == ["mine"]
     assert registry.create("mine", scale=4).scale == 4.0
+
+
+BROKEN = {
+    "interrupts": "raise KeyboardInterrupt",
+    "generator_exits": "raise GeneratorExit",
+    "exits": "raise SystemExit(3)",
+    "fails": "1 / 0",
+    "mutable": "@register_method('mutable')\nclass Mutable(Guidance):\n    layers: list = []",
+    "no-default": "@register_method('no-default')\nclass NoDefault(Guidance):\n    scale: float",
+    "called_name": "@register_method('called_name')\nclass CalledName(Guidance):\n    name: str = 'x'",
+    "a b": "class Spaced(Guidance):\n    scale: float = 1.0",
+}
+
+
+def test_a_broken_installed_plugin_is_listed_with_its_reason_and_stops_no_other(tmp_path, monkeypatch):
+    names = {**BROKEN, "sound": "class Sound(Guidance):\n    scale: float = 1.0"}
+    monkeypatch.syspath_prepend(str(tmp_path))
+    points = []
+    for i, (name, body) in enumerate(names.items()):
+        (tmp_path / f"registry_point_{i}.py").write_text(
+            f"from guidance_bench import Guidance, register_method\n{body}\n"
+        )
+        cls = {"a b": ":Spaced", "sound": ":Sound"}.get(name, "")
+        points.append(EntryPoint(name, f"registry_point_{i}{cls}", "guidance_bench.methods"))
+    monkeypatch.setattr("guidance_bench.core.registry.entry_points", lambda group: points)
+    known = dict(gb.METHODS._entries)
+    registry = Registry("method", "guidance_bench.core.randomness", lambda: Guidance)
+    monkeypatch.setattr("guidance_bench.guidance.method.METHODS", registry)
+    monkeypatch.setattr(gb, "register_method", registry.register)
+    assert registry.names() == ["sound"] and registry.create("sound").parameters() == {"scale": 1.0}
+    broken = registry.broken()
+    assert set(broken) == set(BROKEN) and gb.METHODS._entries == known
+    assert all("\n" not in reason for reason in broken.values())
+    assert broken["interrupts"] == "KeyboardInterrupt" and broken["generator_exits"] == "GeneratorExit"
+    for name, words in {
+        "mutable": ("registry_point_4.py", "class Mutable", "'layers'", "write a tuple"),
+        "no-default": ("registry_point_5.py", "class NoDefault", "'scale'", "give it one"),
+        "called_name": ("registry_point_6.py", "class CalledName", "'name'", "call it otherwise"),
+        "a b": ("registry_point_7.py", "class Spaced", "'a b'", "letters, digits"),
+    }.items():
+        assert all(word in broken[name] for word in words), broken[name]
+    with pytest.raises(gb.UserError, match="method 'mutable' is broken: .*write a tuple"):
+        registry.create("mutable")

@@ -23,6 +23,7 @@ OURS = [name for name in gb.METHODS.names() if gb.METHODS.entry(name).source == 
 BESIDE: dict[tuple[str, str], dict[str, Any]] = {
     ("cfg_schedule", "floor"): {"shape": "clamp_linear"},
     ("cfg_schedule", "power"): {"shape": "power_cosine"},
+    ("cfg_schedule", "rate"): {"shape": "exponential"},
 }
 #: A file's path: what is in it counts (tests of the pre-pass).
 FILES = {("recfg", "table")}

@@ -120,6 +120,17 @@ def test_what_a_method_keeps_in_its_object_is_found_and_named(toy, keep, solver)
         gb.sample(toy, Keeps(keep), solver, labels=labels, noise=noise)
 
 
+@pytest.mark.parametrize("keep", KEPT, ids=lambda f: f.__name__)
+def test_the_dry_run_finds_it_before_any_network_is_evaluated(toy, keep):
+    ledger = gb.Ledger()
+    labels, noise = torch.tensor([0, 1]), torch.ones(2, 2, 1, 1)
+    with pytest.raises(StateError, match="in its object"):
+        gb.sample(toy, Keeps(keep), "euler", labels=labels, noise=noise, ledger=ledger)
+    assert ledger.forwards == 0
+    with pytest.raises(StateError, match="in its object"):
+        check_method(Keeps(keep), toy)
+
+
 def test_what_is_kept_only_in_the_real_run_is_found_after_it(toy):
     def late(m, step):
         if len(step.x) > 1:
