@@ -40,6 +40,9 @@ RESERVED = frozenset(
         "gain",
         "held_out",
         "held_out_sd",
+        "ties",
+        "shared_seeds",
+        "reproductions",
     ]
 )
 

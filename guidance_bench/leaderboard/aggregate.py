@@ -10,6 +10,8 @@ import numpy as np
 
 from ..core.errors import UserError, did_you_mean
 from ..core.identity import canonical
+from .comparison.paired import tie_letters
+from .comparison.seeds import by_seed, held_out, shared_seeds
 from .metric_columns import Column, column_of, metric_columns
 from .setting_texts import setting_texts, sort_key
 
@@ -91,10 +93,15 @@ def metrics_of(frame: pd.DataFrame) -> list[Column]:
 def best(aggregated: pd.DataFrame, primary: str) -> pd.DataFrame:
     """Each method's best setting by the mean of the primary metric, the best method of a protocol first.
 
+    Ranks are over the seeds that all methods have (column ``shared_seeds``); settings that lack one of them come last.
+    Column ``ties`` holds compact letters: methods that share one cannot be told apart by their held-out values
+    (:func:`guidance_bench.leaderboard.comparison.paired.tie_letters`).
+
     The best of k settings is chosen on the samples that are scored, which flatters a method the more the larger k is:
-    column ``settings`` holds k. Columns ``held_out`` and ``held_out_sd`` are free of that: :func:`held_out` over the
-    seeds; NaN for one seed. Column ``gain`` is the improvement over ``none`` in percent, over the seeds that both
-    have (NaN without ``none`` or a common seed). Rows keep the index that they have in ``aggregated``.
+    column ``settings`` holds k. Columns ``held_out`` and ``held_out_sd`` are free of that
+    (:func:`guidance_bench.leaderboard.comparison.seeds.held_out`); NaN for one seed. Column ``gain`` is the improvement
+    over ``none`` in percent, over the seeds that both have (NaN without ``none`` or a common seed). Rows keep the index
+    that they have in ``aggregated``.
 
     Raises:
         UserError: the frame has no such metric, or nobody knows which way is better.
@@ -112,49 +119,47 @@ def best(aggregated: pd.DataFrame, primary: str) -> pd.DataFrame:
 
 def _best_of_protocol(settings: pd.DataFrame, primary: str) -> pd.DataFrame:
     column = column_of(primary, str(settings["evaluator"].iloc[0]))
-    loss = settings[primary].map(column.loss)
-    ranked = settings.loc[loss.sort_values(kind="stable").index].dropna(subset=[primary])
-    chosen = ranked.drop_duplicates("method")
+    shared = shared_seeds(settings, primary)
+    values = [by_seed(row, primary) for _, row in settings.iterrows()]
+    over = [shared if set(shared) <= set(one) else sorted(one) for one in values]
+    losses = [
+        column.loss(float(np.mean([one[s] for s in seeds]))) if seeds else math.nan
+        for one, seeds in zip(values, over, strict=True)
+    ]
+    lacks = [not set(shared) <= set(one) for one in values]
+    ranked = settings.assign(_lacks=lacks, _loss=losses).sort_values(["_lacks", "_loss"], kind="stable")
+    chosen = ranked.dropna(subset=[primary]).drop_duplicates("method").drop(columns=["_lacks", "_loss"])
     tried = settings.groupby("method").size()
     neutral = settings[settings["method"] == "none"]
-    base = _by_seed(neutral.iloc[0], primary) if len(neutral) else {}
+    base = by_seed(neutral.iloc[0], primary) if len(neutral) else {}
     gains = [_gain(row, base, column) for _, row in chosen.iterrows()]
-    fair = {method: list(held_out(rows, column).values()) for method, rows in settings.groupby("method")}
-    means = [float(np.mean(fair[m])) if fair[m] else math.nan for m in chosen["method"]]
-    spreads = [float(np.std(fair[m], ddof=1)) if fair[m] else math.nan for m in chosen["method"]]
-    return chosen.assign(settings=chosen["method"].map(tried), gain=gains, held_out=means, held_out_sd=spreads)
+    fair = {method: held_out(rows, column) for method, rows in settings.groupby("method")}
+    drawn = [list(fair[m].values()) for m in chosen["method"]]
+    means = [float(np.mean(one)) if one else math.nan for one in drawn]
+    spreads = [float(np.std(one, ddof=1)) if one else math.nan for one in drawn]
+    ties = _ties(chosen, fair, shared, primary)
+    return chosen.assign(
+        settings=chosen["method"].map(tried),
+        gain=gains,
+        held_out=means,
+        held_out_sd=spreads,
+        ties=ties,
+        shared_seeds=[shared] * len(chosen),
+    )
 
 
-def held_out(settings: pd.DataFrame, column: Column) -> dict[int, float]:
-    """A metric by seed, of the setting that is best by its mean over all *other* seeds.
-
-    No seed has a say in what is scored on it, so however many settings a method tries, it gains nothing by chance.
-
-    Args:
-        settings: aggregated settings of one method.
-        column: the metric.
-
-    Returns:
-        {} where fewer than two seeds have run every setting.
-    """
-    values = [_by_seed(row, column.name) for _, row in settings.iterrows()]
-    seeds = sorted(set.intersection(*(set(one) for one in values)))
-    if len(seeds) < 2:
-        return {}
-
-    def loss_elsewhere(one: Mapping[int, float], seed: int) -> float:
-        return column.loss(float(np.mean([one[other] for other in seeds if other != seed])))
-
-    return {seed: min(values, key=lambda one, seed=seed: loss_elsewhere(one, seed))[seed] for seed in seeds}
-
-
-def _by_seed(row: pd.Series[Any], metric: str) -> dict[int, float]:
-    return dict(zip(row["seeds"], row[f"{metric}.values"], strict=True))
+def _ties(chosen: pd.DataFrame, fair: Mapping[Any, dict[int, float]], shared: list[int], primary: str) -> list[str]:
+    """Compact letters over the shared seeds, of held-out values; none where fewer than two seeds are shared."""
+    if len(shared) < 2 or len(chosen) < 2:
+        return [""] * len(chosen)
+    values = {m: {s: v for s, v in fair[m].items() if s in shared} for m in chosen["method"]}
+    found = tie_letters(values)
+    return [found[m] if len(values[m]) > 1 else "" for m in chosen["method"]]
 
 
 def _gain(row: pd.Series[Any], base: Mapping[int, float], column: Column) -> float:
     """Improvement over ``none`` in percent, over common seeds."""
-    own = _by_seed(row, column.name)
+    own = by_seed(row, column.name)
     common = [seed for seed in own if seed in base]
     if row["method"] == "none" or not common:
         return float("nan")

@@ -56,7 +56,13 @@ def note(best: pd.DataFrame, primary: Column) -> str:
     sentences.append(f"{primary.title} gain is the improvement over none.")
     if tuned["settings"].nunique() > 1:
         sentences.append("The methods were not given the same number of settings.")
+    if any(best["ties"]):
+        sentences.append(
+            f"Methods that share a letter (column Ties) cannot be told apart by {primary.title} held out: paired t "
+            "over the seeds, Holm's correction over all pairs, 5 %."
+        )
     sentences.append(_seeds(best))
+    sentences += _lacking(best)
     return " ".join(sentences)
 
 
@@ -70,6 +76,21 @@ def short_note(best: pd.DataFrame, primary: Column) -> str:
         f"Each method's best by {primary.title} of {number} setting{plural}, chosen on the samples that are scored. "
         f"{_seeds(best).partition(' (column')[0].rstrip('.')}."
     )
+
+
+def _lacking(best: pd.DataFrame) -> list[str]:
+    """Which seeds rank the methods, where not all methods have the same ones."""
+    shared = set(best["shared_seeds"].iloc[0])
+    every = set().union(*best["seeds"])
+    if all(set(seeds) == every for seeds in best["seeds"]):
+        return []
+    lacking = [
+        f"{method} lacks {', '.join(map(str, sorted(every - set(seeds))))}"
+        for method, seeds in zip(best["method"], best["seeds"], strict=True)
+        if every - set(seeds)
+    ]
+    listed = "; ".join(lacking[:8]) + (f"; and {len(lacking) - 8} more" if len(lacking) > 8 else "")
+    return [f"Ranks are over the seeds that all methods have ({', '.join(map(str, sorted(shared)))}): {listed}."]
 
 
 def _seeds(best: pd.DataFrame) -> str:

@@ -71,6 +71,7 @@ def best_sheet(best: pd.DataFrame, metrics: Sequence[Column]) -> Sheet:
         *(metric_field(best, column) for column in metrics),
         gain_field(best, metrics[0]),
         *held_out_field(best, metrics[0]),
+        *ties_field(best),
         nfe_field(best),
         speed_field(best),
         count_field("Settings", best["settings"].tolist()),
@@ -97,7 +98,8 @@ def compact_sheet(rows: pd.DataFrame, metrics: Sequence[Column]) -> Sheet:
     fields = [metric_field(rows, column, spread=False) for column in others]
     methods, settings = _names(rows)
     methods = replace(methods, cells=[replace(cell, text=short(cell.text)) for cell in methods.cells])
-    sheet = [methods, settings, metric_field(rows, primary), *gain, *fields, nfe_field(rows), *_seeds(rows)]
+    first = _lettered(rows, metric_field(rows, primary))
+    sheet = [methods, settings, first, *gain, *fields, nfe_field(rows), *_seeds(rows)]
     return [_narrow(field) for field in sheet]
 
 
@@ -145,6 +147,19 @@ def held_out_field(best: pd.DataFrame, column: Column) -> Sheet:
         return []
     texts = format_means(means, best["held_out_sd"].tolist())
     return [Field(f"{column.title} held out", [Cell(t, m) for t, m in zip(texts, means, strict=True)])]
+
+
+def _lettered(rows: pd.DataFrame, field: Field) -> Field:
+    """The ranking metric with the letters behind its numbers."""
+    marks = [f" {letters}" if letters else "" for letters in rows.get("ties", [""] * len(rows))]
+    return replace(field, cells=[replace(c, text=c.text + mark) for c, mark in zip(field.cells, marks, strict=True)])
+
+
+def ties_field(rows: pd.DataFrame) -> Sheet:
+    """Letters of methods that cannot be told apart; nothing where too few seeds are shared."""
+    if "ties" not in rows or not any(rows["ties"]):
+        return []
+    return [Field("Ties", [Cell(text or "-", text) for text in rows["ties"]], numeric=False)]
 
 
 def nfe_field(rows: pd.DataFrame) -> Field:

@@ -16,7 +16,8 @@ from synthetic_records import BASE, PARAMETERS, line_up, record_of
 from guidance_bench.cli.results.leaderboard import command as leaderboard_command
 from guidance_bench.core.errors import UserError
 from guidance_bench.experiments.records import to_frame
-from guidance_bench.leaderboard.aggregate import aggregate, best, held_out, pareto
+from guidance_bench.leaderboard.aggregate import aggregate, best, pareto
+from guidance_bench.leaderboard.comparison.seeds import held_out
 from guidance_bench.leaderboard.formats.latex import SETTINGS, escape_latex
 from guidance_bench.leaderboard.formats.markdown import escape_markdown, markdown
 from guidance_bench.leaderboard.metric_columns import column_of, format_means

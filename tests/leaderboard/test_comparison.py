@@ -1,0 +1,150 @@
+"""Paired tests against simulation and by hand, letters, and ranks over the seeds that all methods have."""
+
+from __future__ import annotations
+
+import math
+import re
+
+import numpy as np
+import pytest
+from scipy import stats
+from synthetic_records import BASE, record_of
+
+from guidance_bench.experiments.records import to_frame
+from guidance_bench.leaderboard.aggregate import aggregate, best
+from guidance_bench.leaderboard.comparison.paired import holm, letters, paired, sign_flip, tie_letters
+from guidance_bench.leaderboard.protocol_tables import tables
+
+FD = "frechet_distance_digits_cnn"
+
+
+def runs(method, scale, values):
+    parameters = {} if scale is None else {"scale": scale}
+    return [record_of(method, parameters, s, {**BASE, "frechet_distance": v}) for s, v in values.items()]
+
+
+def test_paired_t_is_scipys_and_its_interval_holds_p():
+    rng = np.random.default_rng(1)
+    a, b = rng.normal(0, 1, 5), rng.normal(1, 1, 5)
+    found = paired(dict(enumerate(a)), dict(enumerate(b)))
+    assert found.p == pytest.approx(stats.ttest_rel(a, b).pvalue)
+    low, high = stats.ttest_rel(a, b).confidence_interval(0.95)
+    assert (found.low, found.high) == (pytest.approx(low), pytest.approx(high))
+    assert paired({0: 1.0, 1: 2.0, 9: 5.0}, {0: 0.0, 1: 0.5, 7: 0.0}).pairs == 2
+    assert math.isnan(paired({0: 1.0}, {0: 2.0}).p)
+    assert paired({0: 1.0, 1: 1.0, 2: 1.0}, {0: 1.0, 1: 1.0, 2: 1.0}).p == 1.0
+
+
+def test_sign_flips_by_hand():
+    assert sign_flip([1.0, 2.0, 3.0]) == 2 / 8  # the smallest that three seeds allow
+    assert sign_flip([1.0, 2.0, -3.0]) == 1.0
+    assert sign_flip([1.0] * 6) == 2 / 64
+    assert sign_flip(np.ones(20)) < 1e-4
+
+
+def test_holm_by_hand():
+    assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
+    assert holm([0.5, 0.6]) == pytest.approx([1.0, 1.0])
+    assert holm([0.02, math.nan])[0] == 0.02
+
+
+def test_letters_by_hand():
+    assert letters(["a", "b", "c"], []) == {"a": "a", "b": "a", "c": "a"}
+    assert letters(["a", "b", "c"], [("a", "c")]) == {"a": "a", "b": "ab", "c": "b"}
+    assert letters(["a", "b", "c"], [("a", "b"), ("a", "c"), ("b", "c")]) == {"a": "a", "b": "b", "c": "c"}
+
+
+def test_exactly_the_pairs_that_differ_share_no_letter():
+    rng = np.random.default_rng(0)
+    names = [f"m{i}" for i in range(9)]
+    pairs = [(a, b) for i, a in enumerate(names) for b in names[i + 1 :] if rng.random() < 0.4]
+    found = letters(names, pairs)
+    for i, a in enumerate(names):
+        for b in names[i + 1 :]:
+            assert bool(set(found[a]) & set(found[b])) == ((a, b) not in pairs)
+
+
+@pytest.mark.parametrize("seeds", [3, 5])
+def test_the_chosen_test_errs_as_often_as_it_says_and_finds_what_is_there(seeds):
+    """Methods share a large part of each seed; 4,000 pairs of equal methods, 4,000 that differ by 4 sd."""
+    rng = np.random.default_rng(seeds)
+    n = 4000
+    shared = rng.normal(0, 3, (n, seeds))
+    a, b = shared + rng.normal(0, 1, (n, seeds)), shared + rng.normal(0, 1, (n, seeds))
+    spread = math.sqrt(2)
+
+    def found(shift):
+        difference = a - b + shift * spread
+        t = np.abs(difference.mean(1)) / (difference.std(1, ddof=1) / math.sqrt(seeds))
+        return float(np.mean(2 * stats.t.sf(t, seeds - 1) < 0.05))
+
+    one = paired(dict(enumerate(a[0])), dict(enumerate(b[0])))
+    assert one.p == pytest.approx(stats.ttest_rel(a[0], b[0]).pvalue)  # what is simulated is what is used
+    assert found(0.0) == pytest.approx(0.05, abs=0.012)
+    assert found(4.0) > {3: 0.65, 5: 0.99}[seeds]
+    smallest = sign_flip(np.ones(seeds))
+    assert smallest > 0.05  # the sign flips find nothing at all
+
+
+def test_equal_methods_get_different_letters_in_few_boards():
+    """600 boards of four equal methods on five seeds: at most 5 % (+ 3 sd of the simulation) tell any two apart."""
+    rng = np.random.default_rng(4)
+    apart = 0
+    for _ in range(600):
+        shared = rng.normal(0, 3, 5)
+        values = {name: dict(enumerate(shared + rng.normal(0, 1, 5))) for name in "abcd"}
+        apart += len(set(tie_letters(values).values())) > 1
+    assert apart / 600 < 0.05 + 3 * math.sqrt(0.05 * 0.95 / 600)
+
+
+def test_the_best_of_many_settings_does_not_win_by_chance():
+    """Twenty equal settings against one: the best setting's own values tell them apart far too often, held-out values
+    seldom."""
+    rng = np.random.default_rng(5)
+    naive = fair = 0
+    for _ in range(400):
+        one, many = dict(enumerate(rng.normal(0, 1, 5))), rng.normal(0, 1, (20, 5))
+        naive += paired(dict(enumerate(many[many.mean(1).argmin()])), one).p < 0.05
+        others = (many.sum(1, keepdims=True) - many) / 4
+        kept = {s: float(many[others[:, s].argmin(), s]) for s in range(5)}
+        fair += paired(kept, one).p < 0.05
+    assert naive / 400 > 0.12 and fair / 400 < 0.11 and fair < 0.7 * naive
+
+
+def board():
+    values = {"none": (4.0, 5.0, 6.0), "ig": (2.0, 3.1, 3.9), "late": (2.1, 3.0, 4.0), "cfg": (9.0, 10.05, 10.98)}
+    return [r for m, draws in values.items() for r in runs(m, None, dict(enumerate(draws)))]
+
+
+def test_ties_stand_in_every_table():
+    (table,) = tables(to_frame(board())).values()
+    assert dict(zip(table.best["method"], table.best["ties"], strict=True)) == {
+        "ig": "a",
+        "late": "a",
+        "none": "b",
+        "cfg": "c",
+    }
+    assert "cannot be told apart" in table.note
+    from guidance_bench.leaderboard.formats.markdown import markdown
+    from guidance_bench.leaderboard.publish import terminal_table
+    from guidance_bench.leaderboard.sheets import best_sheet
+
+    assert "| Ties |" in markdown(best_sheet(table.best, table.metrics))
+    assert re.search(r"3\.00±0\.95 a +", terminal_table(table.best))
+
+
+def test_one_seed_does_not_outrank_three():
+    records = runs("cfg", 1.1, {0: 0.9}) + runs("ig", 1.4, {0: 0.8, 1: 1.1, 2: 1.1})
+    (table,) = tables(to_frame(records)).values()
+    assert table.best["method"].tolist() == ["ig", "cfg"]  # on the shared seed 0.8 against 0.9
+    assert "the seeds that all methods have (0): cfg lacks 1, 2" in table.note
+
+
+def test_one_more_run_with_a_seed_of_its_own_leaves_the_held_out_value():
+    records = runs("ig", 1.4, {0: 3.0, 1: 4.0, 2: 5.0}) + runs("ig", 1.7, {0: 2.0, 1: 3.0, 2: 7.0})
+    records += runs("none", None, {0: 4.0, 1: 5.0, 2: 6.0})
+    before = best(aggregate(to_frame(records)), FD).set_index("method")
+    for more in (runs("ig", 1.9, {7: 0.1}), runs("ig", 1.4, {7: 0.1})):
+        after = best(aggregate(to_frame(records + more)), FD).set_index("method")
+        assert after["held_out"].to_dict() == before["held_out"].to_dict()
+        assert after["setting"]["ig"] == "scale=1.4"
