@@ -59,7 +59,7 @@ def note(best: pd.DataFrame, primary: Column) -> str:
     if any(best["ties"]):
         sentences.append(
             f"Methods that share a letter (column Ties) cannot be told apart by {primary.title} held out: paired t "
-            "over the seeds, Holm's correction over all pairs, 5 %."
+            "over the seeds (moderated by all pairs), Holm's correction over all pairs, 5 %."
         )
     sentences.append(_seeds(best))
     sentences += _lacking(best)

@@ -16,7 +16,7 @@ from guidance_bench.benchmarks.fashion_mnist.grids import STRENGTHS, SWEEPS, TUN
 from guidance_bench.core.identity import canonical  # noqa: E402
 from guidance_bench.experiments.records import load_results  # noqa: E402
 from guidance_bench.guidance.method import METHODS  # noqa: E402
-from guidance_bench.leaderboard.aggregate import held_out  # noqa: E402
+from guidance_bench.leaderboard.comparison.seeds import held_out  # noqa: E402
 from guidance_bench.leaderboard.formats.markdown import escape_markdown, markdown  # noqa: E402
 from guidance_bench.leaderboard.metric_columns import format_means  # noqa: E402
 from guidance_bench.leaderboard.publish import tables  # noqa: E402
