@@ -72,7 +72,7 @@ def test_a_single_pair_is_a_plain_paired_t():
 
 
 def test_pairs_of_one_spread_are_judged_by_that_of_all():
-    """Two-sample distances whose variances are 1, 1 and 1 have no excess: p is that of t with (3 - 1) (3 - 1) degrees."""
+    """Variances of 1, 1 and 1 differ less than chance: p is that of t with (3 - 1) (3 - 1) degrees of freedom."""
     ones = [({0: 1.0 + m, 1: m, 2: -1.0 + m}, {0: 0.0, 1: 0.0, 2: 0.0}) for m in (0.0, 1.0, 2.0)]
     variance = math.exp(-float(special.digamma(1.0)))  # the mean of log chi-square is not the log of the mean
     expected = [float(2 * stats.t.sf(m / math.sqrt(variance / 3), 4)) for m in (0.0, 1.0, 2.0)]
@@ -81,8 +81,8 @@ def test_pairs_of_one_spread_are_judged_by_that_of_all():
 
 @pytest.mark.parametrize(("spreads", "power"), [((1, 1, 1, 1), 0.9), ((1, 1, 2, 4), 0.35)])
 def test_ties_err_as_often_as_they_say_and_find_what_is_there(spreads, power):
-    """Boards of four methods on three seeds that share a large part: equal ones get different letters in at most 5 % (+ 3
-    sd of the simulation); one that is 5.6 sd better than another is told from it in most, where a plain paired t with
+    """Boards of four methods on three seeds that share a large part: equal ones get different letters in at most 5 %
+    (+ 3 sd of the simulation); one that is 5.6 sd better than another is told from it in most, where a plain paired t with
     Holm's correction does so in a third and sign flips never."""
     rng = np.random.default_rng(4)
     boards, apart, found, plain = 200, 0, 0, 0

@@ -4,9 +4,9 @@ All methods of a benchmark share networks, labels and noise of a seed, so the di
 much less than the metric. Simulation chose the test (normal values, three seeds, family of all pairs, 5 %): a paired t
 with Holm's correction errs in 5 % of the boards but finds a difference of 5.6 standard deviations between two of four
 methods in 37 %; with variances drawn towards their common value it errs as often and finds 97 % (50 % where the spreads
-of methods differ fourfold). The exact sign-flip permutation cannot reach 5 % below six seeds (its smallest p is 2 / 2^n);
-it is shown where two are compared. Values held out are not quite independent: where one method is the best of 20 equal
-settings on five seeds, a single test errs in 8 % of the cases (15 % for the best setting's own values).
+of methods differ fourfold). The exact sign-flip permutation cannot reach 5 % below six seeds (its smallest p is
+2 / 2^n); it is shown where two are compared. Values held out are not quite independent: where one method is the best of
+20 equal settings on five seeds, a single test errs in 8 % of the cases (15 % for the best setting's own values).
 """
 
 from __future__ import annotations
