@@ -82,8 +82,8 @@ def test_pairs_of_one_spread_are_judged_by_that_of_all():
 @pytest.mark.parametrize(("spreads", "power"), [((1, 1, 1, 1), 0.9), ((1, 1, 2, 4), 0.35)])
 def test_ties_err_as_often_as_they_say_and_find_what_is_there(spreads, power):
     """Boards of four methods on three seeds that share a large part: equal ones get different letters in at most 5 %
-    (+ 3 sd of the simulation); one that is 5.6 sd better than another is told from it in most, where a plain paired t with
-    Holm's correction does so in a third and sign flips never."""
+    (+ 3 sd of the simulation); one that is 5.6 sd better than another is told from it in most, where a plain paired t
+    with Holm's correction does so in a third and sign flips never."""
     rng = np.random.default_rng(4)
     boards, apart, found, plain = 200, 0, 0, 0
     for _ in range(boards):
