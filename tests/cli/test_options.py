@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from guidance_bench.cli.main import VERBS, main
 from guidance_bench.cli.options import whole_number
+from guidance_bench.cli.parser import help_text, option_names
 from guidance_bench.core.errors import UserError
 
 
@@ -124,6 +127,33 @@ def test_what_is_refused_leaves_nothing_behind(words, capsys, tmp_path, monkeypa
     assert not list(tmp_path.iterdir())
 
 
-def test_every_verb_is_tried_here():
-    tried = {arguments[0] for arguments in PATHS}
-    assert set(VERBS) - tried <= {"list", "version", "cite"}
+# -- every verb, those of tomorrow too: what its help names, given nonsense
+
+
+def options_of(verb: str) -> list[str]:
+    text = help_text(VERBS[verb])
+    return sorted({*option_names(text), *re.findall(r"^  ([a-z_]+)=", text, re.MULTILINE)} - {"name="})
+
+
+def nonsense():
+    for verb in VERBS:
+        yield [verb, LONG]
+        yield [verb, f"{LONG}/x.json"]
+        for option in options_of(verb):
+            option = option if option.endswith("=") else f"{option}="
+            for value in (LONG, "9" * 5000, "²", f"a/{LONG}/b.py"):
+                yield [verb, "x", f"{option}{value}"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "arguments", list(nonsense()), ids=lambda a: " ".join(f"{word[:16]}~{len(word)}" for word in a)
+)
+def test_nonsense_in_every_verb_is_no_traceback(arguments, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    status = main(arguments)
+    err = capsys.readouterr().err
+    assert status in (0, 1, 2) and "Traceback" not in err
+    if status == 2:
+        assert err.startswith("guidance-bench: ") and err.count("\n") == 1
+    assert not [path for path in tmp_path.rglob("*") if path.is_dir()], "it has made a folder"
