@@ -22,6 +22,7 @@ from pathlib import Path
 from types import CodeType, ModuleType
 from typing import Any
 
+from .errors import UserError
 from .identity import canonical
 
 #: Our own package: its built-in content is named by versions, not by hashes.
@@ -59,6 +60,17 @@ def hash_of_cell(cls: type, text: str) -> str:
     others = {name: code for name, code in sorted(_referred(cls, text).items())}
     own = sha256(text.encode())
     return own if not others else sha256(canonical({"cell": own, "refers": others}).encode())
+
+
+def check_neighbours(module: ModuleType, file: Path) -> None:
+    """Raise :class:`UserError` where a file imports a module that lies beside it and has got another of that name."""
+    for name in _names(remember(module), ""):
+        loaded = getattr(sys.modules.get(name), "__file__", None)
+        beside = [file.parent / f"{name}.py", file.parent / name / "__init__.py"]
+        if loaded is None or "." in name or not any(place.is_file() for place in beside):
+            continue
+        if not any(_same(loaded, str(place)) for place in beside):
+            raise UserError(f"it imports {name!r} and gets {loaded!r}, not the one beside it: rename that")
 
 
 def sha256(data: bytes) -> str:

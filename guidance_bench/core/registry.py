@@ -22,7 +22,7 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from .code import OURS, hash_of_cell, hash_of_class, remember
+from .code import OURS, check_neighbours, hash_of_cell, hash_of_class, remember
 from .declaration import as_dataclass
 from .errors import UserError, unknown
 from .parameters import Configurable, Parameter, check_names, fields_of
@@ -183,7 +183,11 @@ class Registry(Generic[T]):
         if not file.is_file():
             raise UserError(f"{self.kind} file {str(path)!r} does not exist")
         before = dict(self._entries)
-        self._run(file, "file")
+        try:
+            self._run(file, "file")
+        except BaseException:
+            self._entries = before  # a file that fails half-way leaves nothing
+            raise
         new = [n for n, e in self._entries.items() if e.file == str(file) and before.get(n) is not e]
         if not new:
             raise UserError(
@@ -205,6 +209,7 @@ class Registry(Generic[T]):
             remember(module, data)
             with self._registering(source):
                 exec(compile(data, str(file), "exec"), vars(module))
+            check_neighbours(module, file)
         except BaseException as error:
             if interrupted(error):
                 raise

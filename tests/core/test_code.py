@@ -159,6 +159,20 @@ def test_a_file_may_import_what_lies_beside_it(tmp_path):
     sys.modules.pop("cm_beside")
 
 
+def test_two_files_that_import_different_modules_of_one_name_are_not_mixed_up(place):
+    """Python knows one module of a name: the second file would run the first one's helper."""
+    for folder in ("one", "two"):
+        (place / folder).mkdir()
+        (place / folder / "cm_utils.py").write_text(f"FACTOR = {len(folder)}.0\n")
+        (place / folder / "mine.py").write_text(METHOD.format(helper="cm_utils", name=f"code_{folder}"))
+    assert gb.METHODS.load_file(place / "one" / "mine.py") == ["code_one"]
+    with pytest.raises(gb.UserError, match=r"imports 'cm_utils' and gets '.*one/cm_utils\.py', not the one beside it"):
+        gb.METHODS.load_file(place / "two" / "mine.py")
+    assert "code_two" not in gb.METHODS.names()
+    for folder in ("one", "two"):
+        sys.path.remove(str(place / folder))
+
+
 def test_a_notebooks_class_is_named_by_the_cells_that_it_refers_to():
     space: dict[str, object] = {"__name__": "__main__"}
 
