@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shlex
 
+import numpy as np
+import pandas as pd
 import pytest
 from guidance_bench.benchmarks.fashion_mnist import HERE
 from guidance_bench.benchmarks.fashion_mnist.grids import TUNED
@@ -12,8 +14,8 @@ import guidance_bench as gb
 from guidance_bench.cli.experiments.words import check_at_once
 from guidance_bench.core.identity import canonical
 from guidance_bench.experiments.records import committed_results, read_records, to_frame
-from guidance_bench.leaderboard.previews import Previews
-from guidance_bench.leaderboard.publish import aggregate, best, write_leaderboard
+from guidance_bench.leaderboard.previews import read_preview
+from guidance_bench.leaderboard.publish import aggregate, best
 from guidance_bench.storage.files import read_json, sha256_of
 
 NAMES = [name for name in ("fashion_mnist_tune", "fashion_mnist") if (committed_results() / name).is_dir()]
@@ -50,14 +52,21 @@ def test_every_record_is_of_this_protocol_these_networks_and_this_reference(name
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_tables_are_those_of_the_records(name, tmp_path):
+def test_the_table_and_the_grids_are_those_of_the_records(name):
     folder = committed_results() / name
-    write_leaderboard(read_records(folder), tmp_path, samples=Previews(folder / "previews", {}))
-    for file in ("leaderboard.md", "leaderboard.csv", "leaderboard.tex"):
-        assert (tmp_path / file).read_bytes() == (folder / file).read_bytes(), file
-    assert {f.name for f in (tmp_path / "figures").glob("*.png")} == {
-        f.name for f in (folder / "figures").glob("*.png")
-    }
+    told = pd.read_csv(folder / "leaderboard.csv")
+    settings = aggregate(gb.load_results(folder))
+    assert sorted(told["run_ids"]) == sorted(" ".join(ids) for ids in settings["run_ids"])
+    columns = sorted(COLUMNS[name])
+    told, settings = (f.sort_values(columns).reset_index(drop=True)[columns] for f in (told, settings))
+    np.testing.assert_allclose(told, settings, rtol=1e-12)
+    shown = best(aggregate(gb.load_results(folder)), "fid")
+    kept = {file.stem for file in (folder / "previews").glob("*.png")}
+    assert all(kept & set(row["run_ids"]) for _, row in shown.iterrows())
+    for file in (*kept,):
+        images = read_preview(folder / "previews" / f"{file}.png")
+        assert images.shape == (40, 28, 28, 1)
+    assert {f"samples_{method}.png" for method in shown["method"]} <= {f.name for f in (folder / "figures").iterdir()}
 
 
 @pytest.mark.skipif(not NAMES, reason="no record is committed yet")
