@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Generator, Mapping
+from dataclasses import replace
 from typing import Any, ClassVar, Literal, cast
 
 from torch import Tensor
@@ -150,16 +151,28 @@ def _converted(space: Space, guide: Guide, step: Step) -> Guide:
         except StopIteration as stop:
             return to_velocity(space, step.x, held(space, step.t), stop.value)
         queries = as_tuple(request)
-        velocities = yield queries
+        velocities = yield tuple(_seen_from(space, step, query) for query in queries)
         values = tuple(_in_space(space, step, q, v) for q, v in zip(queries, velocities, strict=True))
         reply = values if isinstance(request, tuple) else values[0]
 
 
 def _in_space(space: Space, step: Step, query: Query, velocity: Tensor) -> Tensor:
-    if query.attention is not None:
+    if query.attention is not None or query.slope is not None:
         return velocity
-    x = step.x if query.x is None else query.x
-    return from_velocity(space, x, held(space, step.t if query.t is None else query.t), velocity)
+    return from_velocity(space, step.x if query.x is None else query.x, _time(space, step, query), velocity)
+
+
+def _seen_from(space: Space, step: Step, query: Query) -> Query:
+    """A query whose gradient, if one is asked, is that of a number of the answer in the space."""
+    slope = query.slope
+    if slope is None:
+        return query
+    t = _time(space, step, query)
+    return replace(query, slope=lambda x, velocity: slope(x, from_velocity(space, x, t, velocity)))
+
+
+def _time(space: Space, step: Step, query: Query) -> float:
+    return held(space, step.t if query.t is None else query.t)
 
 
 def held(space: Space, t: float) -> float:

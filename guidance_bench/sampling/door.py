@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -16,13 +16,41 @@ from .solvers import Solver
 #: Class numbers; uint8 and bool are masks to torch, and floats are rounded by nobody.
 INTEGERS = (torch.int64, torch.int32, torch.int16, torch.int8)
 
+#: Weaker networks as ``sample`` takes them: none, one, or several by name.
+Weak = Backbone | Mapping[str, Backbone] | None
+
+
+def by_name(weak: Weak) -> dict[str, Backbone]:
+    """Weak networks by the names that queries use; a single one is called "weak"."""
+    if weak is None:
+        return {}
+    return {"weak": weak} if isinstance(weak, Backbone) else dict(weak)
+
+
+def each_weak(weak: Weak, change: Callable[[Backbone], Backbone]) -> dict[str, Backbone]:
+    """The weak networks, each changed in the same way."""
+    return {name: change(net) for name, net in by_name(weak).items()}
+
+
+def network(nets: Mapping[str, Backbone], name: str) -> Backbone:
+    """The network of a name; :class:`UserError` where none was given."""
+    if name in nets:
+        return nets[name]
+    given = ", ".join(other for other in nets if other != "main")
+    if name == "weak" and not given:
+        raise UserError("it needs a weak network and none is given")
+    raise UserError(f"it needs a weak network called {name!r} and none is given (given: {given or 'none'})")
+
 
 def check_kinds(backbone: Any, method: Any, solver: Any, weak: Any) -> None:
     """Raise :class:`UserError` unless each is what it is called."""
     if not isinstance(backbone, Backbone):
         raise UserError(f"backbone: {type(backbone).__name__} is no Backbone (load_backbone gives one)")
-    if weak is not None and not isinstance(weak, Backbone):
-        raise UserError(f"weak: {type(weak).__name__} is no Backbone (load_backbone gives one)")
+    for other in weak.values() if isinstance(weak, Mapping) else () if weak is None else (weak,):
+        if not isinstance(other, Backbone):
+            raise UserError(f"weak: {type(other).__name__} is no Backbone (load_backbone gives one)")
+    if isinstance(weak, Mapping) and "main" in weak:
+        raise UserError("weak: 'main' is the name of the network itself; give the weak one another")
     if not isinstance(method, Guidance):
         raise UserError(f"method={method!r} is no guidance method: give a name or an instance")
     if not isinstance(solver, Solver):
@@ -50,14 +78,13 @@ def check_batch(backbone: Backbone, labels: Tensor, noise: Tensor) -> None:
         raise UserError(f"labels must lie in 0..{last} ({null}); one is {low if low < 0 else high}")
 
 
-def check_weak(backbone: Backbone, weak: Backbone | None) -> None:
-    """Raise :class:`UserError` where the weak network cannot be asked the same."""
-    if weak is None:
-        return
-    for what in ("shape", "num_classes", "device"):
-        own, other = getattr(backbone, what), getattr(weak, what)
-        if own != other:
-            raise UserError(f"the weak network's {what} {other} is not the main network's {own}")
+def check_weak(backbone: Backbone, weak: Weak) -> None:
+    """Raise :class:`UserError` where a weak network cannot be asked the same."""
+    for net in by_name(weak).values():
+        for what in ("shape", "num_classes", "device"):
+            own, other = getattr(backbone, what), getattr(net, what)
+            if own != other:
+                raise UserError(f"the weak network's {what} {other} is not the main network's {own}")
 
 
 def check_draws(

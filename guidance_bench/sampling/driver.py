@@ -15,6 +15,7 @@ from torch import Tensor
 from ..core.errors import UserError
 from ..guidance.method import METHODS, Guidance, Query, Step, as_tuple, in_velocity
 from ..networks.backbone import Backbone, Edit, Prediction
+from .door import Weak, by_name, network
 from .ledger import Ledger
 
 #: Answers one round of queries in the order asked: velocities, and attention maps where those are asked for.
@@ -27,17 +28,15 @@ class Driver:
     Args:
         backbone: the main network.
         labels: classes of the batch, (N,) int.
-        weak: the weaker network of autoguidance.
+        weak: the weaker network of autoguidance, or several by name.
         ledger: where the cost is counted.
     """
 
-    def __init__(self, backbone: Backbone, labels: Tensor, weak: Backbone | None, ledger: Ledger) -> None:
+    def __init__(self, backbone: Backbone, labels: Tensor, weak: Weak, ledger: Ledger) -> None:
         self.main = backbone
-        self.nets = {"main": backbone, "weak": weak}
+        self.nets = {"main": backbone, **by_name(weak)}
         self.labels = labels
         self.ledger = ledger
-        if weak is not None:
-            ledger.weak_cost = weak.cost / backbone.cost
 
     def velocity(self, method: Guidance, step: Step) -> Tensor:
         """The guided velocity at a step, (N, C, H, W) in the precision of ``step.x``."""
@@ -56,21 +55,32 @@ class Driver:
         return tuple(answers[i] for i in range(len(queries)))
 
     def _resolve(self, query: Query) -> Query:
-        net = self.nets[query.net]
-        if net is None:
-            raise UserError("this method asks for a weak network and none was given")
+        net = network(self.nets, query.net)
         return replace(query, tap=net.internal_head()) if query.tap == "internal" else query
 
     def _forward(self, queries: list[Query], step: Step) -> list[Tensor]:
-        """One forward pass for all queries of a network; equal inputs under equal edits are evaluated once."""
-        net = self.nets[queries[0].net]
-        assert net is not None
+        """One forward pass for all queries of a network; another for the inputs whose gradients are asked."""
         keys = [_input_key(query) for query in queries]
+        tracked = {key for key, query in zip(keys, queries, strict=True) if query.slope is not None}
+        if tracked and not tracked.issuperset(keys):
+            apart = [[q for k, q in zip(keys, queries, strict=True) if (k in tracked) == on] for on in (True, False)]
+            answers = {id(q): a for part in apart for q, a in zip(part, self._forward(part, step), strict=True)}
+            return [answers[id(query)] for query in queries]
+        if not tracked:
+            return self._evaluate(queries, keys, step)
+        with torch.inference_mode(False), torch.enable_grad():
+            return self._evaluate(queries, keys, step)
+
+    def _evaluate(self, queries: list[Query], keys: list[tuple[Any, ...]], step: Step) -> list[Tensor]:
+        """One forward pass; equal inputs under equal edits are evaluated once."""
+        net = self.nets[queries[0].net]
         inputs = _side_by_side(dict(zip(keys, queries, strict=True)))
         chunks = [self._chunk(query, step, net) for query in inputs.values()]
         places = _places(chunks)
+        x = torch.cat([chunk.x for chunk in chunks])
+        x = x.requires_grad_() if any(query.slope is not None for query in queries) else x
         prediction = net(
-            torch.cat([chunk.x for chunk in chunks]),
+            x,
             torch.cat([chunk.t for chunk in chunks]),
             torch.cat([chunk.y for chunk in chunks]),
             sorted({query.tap for query in queries if isinstance(query.tap, int)}),
@@ -80,7 +90,12 @@ class Driver:
         _check_answer(prediction, net, sum(len(chunk.y) for chunk in chunks), self.labels.device)
         self._count(queries[0].net, chunks, net)
         rows = dict(zip(inputs, places, strict=True))
-        return [_read(prediction, query, rows[key], step.x.dtype) for query, key in zip(queries, keys, strict=True)]
+        answers = []
+        for query, key in zip(queries, keys, strict=True):
+            answers.append(_read(x, prediction, query, rows[key], step.x.dtype))
+            if query.slope is not None:
+                self.ledger.backward += self._work([self._chunk(query, step, net)], net) * net.cost / self.main.cost
+        return answers
 
     def _chunk(self, query: Query, step: Step, net: Backbone) -> _Chunk:
         x, labels, edits = (step.x if query.x is None else query.x), self._labels(query, net), query.edits
@@ -98,12 +113,16 @@ class Driver:
         return torch.full_like(self.labels, net.num_classes) if query.label == "null" else self.labels
 
     def _count(self, name: str, chunks: list[_Chunk], net: Backbone) -> None:
-        work = sum(len(chunk.y) * (1 - len(chunk.skipped) / net.depth) for chunk in chunks) / len(self.labels)
+        work = self._work(chunks, net)
         self.ledger.forwards += 1
         if name == "main":
             self.ledger.main += work
         else:
             self.ledger.weak += work
+            self.ledger.weak_work += work * net.cost / self.main.cost
+
+    def _work(self, chunks: list[_Chunk], net: Backbone) -> float:
+        return sum(len(chunk.y) * (1 - len(chunk.skipped) / net.depth) for chunk in chunks) / len(self.labels)
 
 
 @dataclass(frozen=True)
@@ -217,15 +236,27 @@ def _check_answer(prediction: Prediction, net: Backbone, rows: int, device: torc
             raise UserError(f"{type(net).__name__} answers with {_kind(velocity)} where {(rows, *net.shape)} is asked")
 
 
-def _read(prediction: Prediction, query: Query, place: tuple[int, int], dtype: torch.dtype) -> Tensor:
-    """The answer to a query out of the batch's prediction; NaN for samples that it left out."""
+def _read(x: Tensor, prediction: Prediction, query: Query, place: tuple[int, int], dtype: torch.dtype) -> Tensor:
+    """The answer to a query out of the prediction for ``x``; NaN for samples that it left out.
+
+    Args:
+        x: latents of the whole batch; tracked where a gradient is asked.
+        prediction: what the network made of them.
+        query: what is asked.
+        place: its rows [start, stop) of the batch.
+        dtype: of the answer.
+    """
+    rows = slice(*place)
     if query.attention is not None:
         source = prediction.maps[query.attention]
     else:
         source = prediction.taps[query.tap] if isinstance(query.tap, int) else prediction.velocity
-    rows = source[slice(*place)].to(dtype)
+    if query.slope is not None:
+        number = query.slope(x[rows].to(dtype), source[rows].to(dtype)).sum()
+        (source,) = torch.autograd.grad(number, x, retain_graph=True)
+    answer = source[rows].detach().to(dtype)
     if query.only is None:
-        return rows
-    answer = torch.full((len(query.only), *rows.shape[1:]), torch.nan, dtype=dtype, device=rows.device)
-    answer[query.only] = rows
-    return answer
+        return answer
+    whole = torch.full((len(query.only), *answer.shape[1:]), torch.nan, dtype=dtype, device=answer.device)
+    whole[query.only] = answer
+    return whole

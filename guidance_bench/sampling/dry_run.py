@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any
@@ -17,15 +17,14 @@ from ..core.errors import UserError
 from ..core.randomness import KeyedRandom
 from ..guidance.method import Guidance, Query, Step, Transition
 from ..networks.backbone import Backbone
+from .door import Weak, by_name, network
 from .driver import run_guide
 from .field import GuidedField
 from .solvers import Solver
 from .unchanged import Unchanged
 
 
-def check_method(
-    method: Guidance, backbone: Backbone, weak: Backbone | None = None, solver: Solver | None = None
-) -> None:
+def check_method(method: Guidance, backbone: Backbone, weak: Weak = None, solver: Solver | None = None) -> None:
     """Collect a method's queries without evaluating anything, and fail where the networks cannot answer them.
 
     The method is asked at the solver's own steps. Without a solver, or with an adaptive one, whose steps nobody knows
@@ -49,12 +48,12 @@ def check_method(
 class _Pretender:
     """Answers a method's queries for one sample with latents times a number, after checking that they can be."""
 
-    def __init__(self, method: Guidance, backbone: Backbone, weak: Backbone | None) -> None:
+    def __init__(self, method: Guidance, backbone: Backbone, weak: Weak) -> None:
         self.main = backbone
         self.labels = torch.zeros(1, dtype=torch.int64)
         self.x = torch.randn(1, *backbone.shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
         self._method = method
-        self._nets = {"main": backbone, "weak": weak}
+        self._nets = {"main": backbone, **by_name(weak)}
 
     def velocity(self, method: Guidance, step: Step) -> Tensor:
         """What the method makes of the pretended answers."""
@@ -62,7 +61,7 @@ class _Pretender:
 
     def _answer(self, queries: tuple[Query, ...]) -> tuple[Tensor, ...]:
         for query in queries:
-            _check_query(self._method, query, self._nets.get(query.net))
+            _check_query(self._method, query, self._nets)
         return tuple(_pretend(self.x, i, query, self.main.tokens) for i, query in enumerate(queries))
 
 
@@ -105,10 +104,9 @@ def _pretend(x: Tensor, place: int, query: Query, tokens: int) -> Tensor:
     return x * (0.5 + 0.1 * place)
 
 
-def _check_query(method: Guidance, query: Query, net: Backbone | None) -> None:
+def _check_query(method: Guidance, query: Query, nets: Mapping[str, Backbone]) -> None:
     try:
-        if net is None:
-            raise UserError("it needs a weak network and none is given")
+        net = network(nets, query.net)
         if isinstance(query.label, str) and query.label == "null" and not net.null_label:
             raise UserError(f"{type(net).__name__} was trained without dropped labels, so it has no null label")
         tap = net.internal_head() if query.tap == "internal" else query.tap

@@ -14,7 +14,7 @@ from ..guidance.method import METHODS, Guidance
 from ..networks.backbone import Backbone
 from ..networks.compiled import compiled
 from ..networks.precision import check_precision, in_precision, products
-from .door import check_batch, check_draws, check_kinds, check_weak
+from .door import Weak, check_batch, check_draws, check_kinds, check_weak, each_weak
 from .driver import Driver
 from .dry_run import check_method, draws_by_step
 from .field import GuidedField
@@ -31,7 +31,7 @@ def sample(
     *,
     labels: Tensor,
     noise: Tensor,
-    weak: Backbone | None = None,
+    weak: Weak = None,
     sde_noise: Tensor | None = None,
     seed: int = 0,
     indices: Sequence[int] | None = None,
@@ -48,7 +48,7 @@ def sample(
         solver: a solver, or the name of one with its defaults.
         labels: classes (N,) int.
         noise: latents at t = 1, (N, C, H, W).
-        weak: the weaker network, for methods that ask for it.
+        weak: the weaker network, for methods that ask for it; several by the names that they ask for.
         sde_noise: (steps, N, C, H, W), replaces the drawn noise of a stochastic solver.
         seed: of every draw after the initial noise.
         indices: the samples' places in the whole set, which key those draws; 0..N-1 by default.
@@ -74,9 +74,10 @@ def sample(
     _check_together(backbone, method, solver, weak)
     if precision is not None:
         check_precision(precision)
-        backbone, weak = in_precision(backbone, precision), weak and in_precision(weak, precision)
+        chosen = precision
+        backbone, weak = in_precision(backbone, chosen), each_weak(weak, lambda net: in_precision(net, chosen))
     if compile:
-        backbone, weak = compiled(backbone), weak and compiled(weak)
+        backbone, weak = compiled(backbone), each_weak(weak, compiled)
     random = KeyedRandom(seed, range(len(labels)) if indices is None else indices)
     driver = Driver(backbone, labels.to(backbone.device, torch.int64), weak, Ledger() if ledger is None else ledger)
     batch = _Batch(driver, method, solver, random, noise.to(backbone.device, state_dtype), sde_noise)
@@ -117,7 +118,7 @@ class _Batch:
             return self.solver.solve(field, self.x, noise)
 
 
-def _check_together(backbone: Backbone, method: Guidance, solver: Solver, weak: Backbone | None) -> None:
+def _check_together(backbone: Backbone, method: Guidance, solver: Solver, weak: Weak) -> None:
     if method.fixed_grid:
         require_fixed_grid(solver, method.name)
     if not solver.fixed_grid and draws_by_step(method, backbone):

@@ -43,8 +43,9 @@ def test_the_page_states_what_the_ledger_counts():
     stated = {row[1].strip(" `"): row[3].strip() for row in rows}
     counted = {name: method_cost(name) for name in stated}
     for name, cost in stated.items():
-        number, _, weak = cost.partition(" + ")
-        expected = f"{number} main evaluation{'s' * (number != '1')}" + " + 1 of the weak network" * bool(weak)
+        number, _, more = cost.partition(" + ")
+        named = {"": "", "1 weak": " + 1 of the weak network", "1 backward": " + 1 backward"}[more]
+        expected = f"{number} main evaluation{'s' * (number != '1')}{named}"
         assert counted[name] == f"{expected} a step", name
     ours = {name for name in gb.METHODS.names() if gb.METHODS.entry(name).source == "built in"}
     assert set(stated) == {name for name in ours if Path(gb.METHODS.entry(name).file).parent == page.parent}

@@ -78,4 +78,5 @@ def method_cost(name: str) -> str:
     except UserError as error:
         return f"not counted ({error})"
     weak = f" + {ledger.weak / STEPS:.3g} of the weak network" if ledger.weak else ""
-    return f"{ledger.main / STEPS:.3g} main evaluation{'s' if ledger.main != STEPS else ''}{weak} a step"
+    backward = f" + {ledger.backward / STEPS:.3g} backward" if ledger.backward else ""
+    return f"{ledger.main / STEPS:.3g} main evaluation{'s' if ledger.main != STEPS else ''}{weak}{backward} a step"
