@@ -27,6 +27,8 @@ guidance-bench: compare guidance methods for diffusion and flow transformers
   guidance-bench cite METHOD ...                           papers as BibTeX
   guidance-bench leaderboard [FOLDER] [output=FOLDER]      tables, figures and page from records
   guidance-bench clean OUTPUT                              what can go; asks
+  guidance-bench compare ig cfg                            is A better than B, seed by seed
+  guidance-bench tune benchmark=digits method=ig budget=4000                 find a method's parameters
   guidance-bench evaluate SAMPLES reference=FILE           metrics of any folder, .npz or sample store
   guidance-bench check-method my_method.py                 does a method keep its promises
   guidance-bench export RUN to=samples.npz|folder/|grid.png                  the samples of a run
@@ -105,6 +107,8 @@ VERBS = {
     "verify": "results.verify",
     "clean": "results.clean",
     "speed": "about.speed",
+    "compare": "results.compare",
+    "tune": "experiments.tune",
     "version": "about.version",
 }
 

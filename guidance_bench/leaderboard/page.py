@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ..core.identity import canonical
 from ..experiments.specification import protocol_of
 from .captions import protocol_facts
+from .comparison.reproductions import reproduction_sheet
 from .formats.rows import rows_of, spaces, visible
 from .sheets import best_sheet, seeds_field, settings_sheet
 
@@ -52,6 +53,7 @@ def _board(table: Table, figures: Sequence[Figure], records: Mapping[str, Mappin
         "note": table.note,
         "best": [*best_sheet(table.best, table.metrics), seeds_field(table.best)],
         "settings": settings_sheet(table.settings, table.metrics),
+        "again": [] if table.again.empty else reproduction_sheet(table.again, table.metrics),
         "plots": [_picture(figure) for figure in figures if not figure.grid],
         "grids": [_picture(figure) for figure in figures if figure.grid],
         "environments": _distinct([_environment(record) for record in own]),

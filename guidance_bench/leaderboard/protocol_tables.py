@@ -10,6 +10,7 @@ from ..core.errors import UserError
 from ..experiments.benchmark import BENCHMARKS
 from .aggregate import aggregate, best, distinct_runs, metrics_of
 from .captions import caption, note
+from .comparison.reproductions import reproduction_note, reproductions
 from .metric_columns import Column, column_of, metric_columns
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ class Table:
         runs: one row a run, each run once.
         settings: one row a setting (:func:`guidance_bench.leaderboard.aggregate.aggregate`).
         best: one row a method (:func:`guidance_bench.leaderboard.aggregate.best`).
+        again: the records of runs that were made more than once.
     """
 
     protocol: str
@@ -37,6 +39,7 @@ class Table:
     runs: pd.DataFrame
     settings: pd.DataFrame
     best: pd.DataFrame
+    again: pd.DataFrame
 
     @property
     def benchmark(self) -> str:
@@ -78,7 +81,9 @@ def _table(protocol: str, frame: pd.DataFrame, primary: str | None, metrics: Seq
     settings = aggregate(runs, [first, *(name for name in names if name != first)])
     chosen = best(settings, first)
     column = column_of(first, str(frame["evaluator"].iloc[0]))
-    return Table(protocol, column, caption(settings), note(chosen, column), runs, settings, chosen)
+    again = reproductions(frame)
+    words = " ".join(part for part in (note(chosen, column), reproduction_note(again, column)) if part)
+    return Table(protocol, column, caption(settings), words, runs, settings, chosen, again)
 
 
 def _default_primary(benchmark: str, metrics: Sequence[str]) -> str:

@@ -12,6 +12,7 @@ from ..experiments.records import to_frame
 from ..storage.files import write_text
 from .aggregate import aggregate, best, metrics_of, pareto
 from .captions import short_note
+from .comparison.reproductions import reproduction_sheet
 from .figures.sample_grids import Images, StoredSamples
 from .formats.csv import settings_csv
 from .formats.latex import latex
@@ -119,8 +120,17 @@ def _markdown(table: Table, figures: Sequence[Figure]) -> str:
             "<details><summary>All settings</summary>\n",
             markdown(settings_sheet(table.settings, table.metrics)),
             "</details>\n",
+            *_again(table),
         ]
     )
+
+
+def _again(table: Table) -> list[str]:
+    """Runs that were made more than once."""
+    if table.again.empty:
+        return []
+    sheet = markdown(reproduction_sheet(table.again, table.metrics))
+    return ["<details><summary>Runs made more than once, every record</summary>\n", sheet, "</details>\n"]
 
 
 def _latex(table: Table, full: bool) -> str:

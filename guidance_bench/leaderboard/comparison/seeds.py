@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -50,12 +49,19 @@ def held_out(settings: pd.DataFrame, column: Column) -> dict[int, float]:
     Returns:
         {} where most settings have fewer than two seeds.
     """
+    values = [by_seed(row, column.name) for _, row in settings.iterrows()]
+    return {seed: values[place][seed] for seed, place in choice_by_seed(settings, column).items()}
+
+
+def choice_by_seed(settings: pd.DataFrame, column: Column) -> dict[int, int]:
+    """For each seed the place of the setting that is best on all other seeds; as :func:`held_out`."""
     seeds = sorted(_usual(settings, column.name))
-    values = [one for one in (by_seed(row, column.name) for _, row in settings.iterrows()) if set(seeds) <= set(one)]
+    values = [by_seed(row, column.name) for _, row in settings.iterrows()]
+    whole = [place for place, one in enumerate(values) if set(seeds) <= set(one)]
     if len(seeds) < 2:
         return {}
 
-    def loss_elsewhere(one: Mapping[int, float], seed: int) -> float:
-        return column.loss(float(np.mean([one[other] for other in seeds if other != seed])))
+    def loss_elsewhere(place: int, seed: int) -> float:
+        return column.loss(float(np.mean([values[place][other] for other in seeds if other != seed])))
 
-    return {seed: min(values, key=lambda one, seed=seed: loss_elsewhere(one, seed))[seed] for seed in seeds}
+    return {seed: min(whole, key=lambda place, seed=seed: loss_elsewhere(place, seed)) for seed in seeds}
