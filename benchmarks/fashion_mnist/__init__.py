@@ -1,4 +1,4 @@
-"""Real images in the real Inception network: Fashion-MNIST, a SiT with an internal head, fifteen methods.
+"""Real images in the real Inception network: Fashion-MNIST, a SiT with an internal head, sixteen methods.
 
 Both networks and the reference come with the benchmark, so a run samples and evaluates, and trains nothing. Grey images
 are repeated to three channels for Inception. ``fashion_mnist_tune`` finds each method's setting on a seed of its own;

@@ -16,6 +16,7 @@ SWEEPS: dict[str, Sweep] = {
     "autoguidance": Sweep(),
     "ig": Sweep(),
     "ig_cfg": Sweep("ig_scale", unit=0.5, fixed={"cfg_scale": 1.25, "cfg_high": 0.7}),
+    "momentum": Sweep("alpha", neutral=0.0),
     "cfg_schedule": Sweep(fixed={"shape": "linear"}),
     "cfg_rescale": Sweep(),
     "cfg_zero": Sweep(fixed={"zero_steps": 0}),
