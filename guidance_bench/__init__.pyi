@@ -18,7 +18,11 @@ from .sampling.dry_run import check_method
 from .sampling.ledger import Ledger
 from .sampling.sampler import sample
 from .sampling.solvers import SOLVERS, Solver, register_solver
+from .training.dataset import TrainingData
 from .training.loss import flow_matching_loss
+from .training.protocol import train
+from .training.recipe import RECIPES, TrainingRecipe, register_recipe
+from .training.source import SOURCES, Source, register_source
 
 __version__: str
 
@@ -27,7 +31,9 @@ __all__ = [
     "BENCHMARKS",
     "METHODS",
     "METRICS",
+    "RECIPES",
     "SOLVERS",
+    "SOURCES",
     "Backbone",
     "BackboneConfig",
     "Benchmark",
@@ -46,8 +52,11 @@ __all__ = [
     "Scheduled",
     "Setting",
     "Solver",
+    "Source",
     "Step",
     "Sum",
+    "TrainingData",
+    "TrainingRecipe",
     "UserError",
     "check_method",
     "evaluate",
@@ -61,9 +70,12 @@ __all__ = [
     "register_benchmark",
     "register_method",
     "register_metric",
+    "register_recipe",
     "register_solver",
+    "register_source",
     "run",
     "sample",
     "save_backbone",
     "together",
+    "train",
 ]

@@ -23,13 +23,14 @@ guidance-bench: compare guidance methods for diffusion and flow transformers
   guidance-bench run benchmark=digits method=ig method.scale=1.7             one run
   guidance-bench run benchmark=digits method=ig -m method.scale=1.2,1.7,2.2  a sweep
   guidance-bench run benchmark=digits method=my_method.py                    your own method
-  guidance-bench list [backbones|methods|solvers|benchmarks|metrics]         what there is
+  guidance-bench list [backbones|methods|solvers|benchmarks|metrics|recipes] what there is
   guidance-bench cite METHOD ...                           papers as BibTeX
   guidance-bench leaderboard [FOLDER] [output=FOLDER]      tables, figures and page from records
   guidance-bench clean OUTPUT                              what can go; asks
   guidance-bench compare ig cfg                            is A better than B, seed by seed
   guidance-bench tune benchmark=digits method=ig budget=4000                 find a method's parameters
   guidance-bench evaluate SAMPLES reference=FILE           metrics of any folder, .npz or sample store
+  guidance-bench train recipe=digits_sit_ig data=digits    a network of your own, from a recipe and data
   guidance-bench check-method my_method.py                 does a method keep its promises
   guidance-bench export RUN to=samples.npz|folder/|grid.png                  the samples of a run
 
@@ -103,6 +104,7 @@ VERBS = {
     "cite": "about.cite",
     "check-method": "about.check_method",
     "export": "results.export",
+    "train": "training.train",
     "submit": "results.submit",
     "verify": "results.verify",
     "clean": "results.clean",

@@ -20,12 +20,13 @@ from ...storage.hub import cache_folder
 from ..options import wants_help
 
 HELP = """\
-guidance-bench list [backbones|methods|solvers|benchmarks|metrics ...]
+guidance-bench list [backbones|methods|solvers|benchmarks|metrics|recipes
+                      |sources ...]
 
 What there is, with parameters, counted cost, paper, and where a plug-in comes
 from. BibTeX of a method's paper: guidance-bench cite METHOD"""
 
-KINDS = ("backbones", "methods", "solvers", "benchmarks", "metrics")
+KINDS = ("backbones", "methods", "solvers", "benchmarks", "metrics", "recipes", "sources")
 
 
 def command(arguments: Sequence[str]) -> int:

@@ -18,6 +18,8 @@ from ...networks.backbone import BACKBONES
 from ...sampling.ledger import Ledger
 from ...sampling.sampler import sample
 from ...sampling.solvers import SOLVERS
+from ...training.recipe import RECIPES
+from ...training.source import SOURCES
 
 REGISTRIES: dict[str, Registry] = {  # type: ignore[type-arg]
     "backbones": BACKBONES,
@@ -25,6 +27,8 @@ REGISTRIES: dict[str, Registry] = {  # type: ignore[type-arg]
     "solvers": SOLVERS,
     "benchmarks": BENCHMARKS,
     "metrics": METRICS,
+    "recipes": RECIPES,
+    "sources": SOURCES,
 }
 STEPS = 20
 

@@ -1,0 +1,1 @@
+"""Verbs that make what is sampled from: train, encode."""

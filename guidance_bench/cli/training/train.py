@@ -1,0 +1,131 @@
+"""``guidance-bench train recipe=NAME data=SOURCE``: a network from a recipe and data."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, get_origin
+
+from ...core.console import duration, say
+from ...core.errors import UserError
+from ...core.parameters import Parameter
+from ...training.execution import Execution
+from ...training.protocol import make, the_recipe
+from ...training.recipe import RECIPES
+from ...training.source import SOURCES, open_source
+from ..options import check_options, truth, wants_help, whole_number
+
+HELP = """\
+guidance-bench train recipe=NAME data=SOURCE [recipe.FIELD=VALUE ...]
+
+  recipe=NAME      a registered recipe (guidance-bench list recipes), or a .py
+                   file that registers one
+  data=SOURCE      digits | fashion_mnist[:FOLDER] | cifar10[:FOLDER] |
+                   folder:PATH | latents:PATH, or a plug-in's
+  recipe.FIELD=VALUE  what is to differ, e.g. recipe.steps=2000
+  data.FIELD=VALUE an option of the source, e.g. data.size=64
+  output=outputs   the network lies in OUTPUT/models/<name>/model.safetensors
+  device=auto
+  accumulate=1     parts that a batch is passed through the network in
+  checkpointing=true  compute activations again instead of keeping them
+  compile=true     the network through torch.compile
+  log_every=50     steps from one row of log.csv to the next
+  checkpoint_every=N  steps between checkpoints (default: every minute)
+  keep_last=2      checkpoints kept to go on from
+
+The same command continues after an interruption, bit for bit, and does nothing
+when the training is finished. On several GPUs or hosts:
+accelerate launch -m guidance_bench.cli train ..."""
+
+NAMED = ("recipe", "data", "output", "device")
+WHOLE = ("accumulate", "log_every", "checkpoint_every", "keep_last")
+TRUTHS = ("checkpointing", "compile")
+
+
+def command(arguments: Sequence[str]) -> int:
+    """Train as the command line says; returns the exit status.
+
+    Raises:
+        UserError: an unknown option, an ill-typed value, or as :func:`guidance_bench.training.protocol.make`.
+    """
+    if wants_help(arguments):
+        print(HELP)
+        return 0 if arguments else 2
+    given = _words(arguments)
+    plain = {name: value for name, value in given.items() if "." not in name}
+    check_options(plain, (*NAMED, *WHOLE, *TRUTHS))
+    for name in ("recipe", "data"):
+        if name not in plain:
+            raise UserError(
+                f"train needs {name}=...: {'guidance-bench list recipes' if name == 'recipe' else _sources()}"
+            )
+    recipe = the_recipe(*_recipe(plain["recipe"], _prefixed(given, "recipe")))
+    source = plain["data"].partition(":")[0]
+    SOURCES.entry(source)
+    options = _values(f"source {source!r}", SOURCES.parameters(source), _prefixed(given, "data"))
+    data = open_source(plain["data"], **options)
+    made = make(
+        recipe, data, Path(plain.get("output", "outputs")) / "models", plain.get("device", "auto"), _execution(plain)
+    )
+    losses = made.facts["losses"]
+    say(f"{made.facts['parameters']:,} parameters, loss {losses[-1][1]:.4f}, {duration(made.facts['seconds'])}")
+    say(f"network: {made.model}")
+    return 0
+
+
+def _words(arguments: Sequence[str]) -> dict[str, str]:
+    odd = next((a for a in arguments if "=" not in a), None)
+    if odd is not None:
+        raise UserError(f"{odd!r} is no NAME=VALUE (see: guidance-bench train --help)")
+    given = dict(a.split("=", 1) for a in arguments)
+    for name in given:
+        prefix, dot, _ = name.partition(".")
+        if dot and prefix not in ("recipe", "data"):
+            raise UserError(f"unknown option {name!r}: fields are those of recipe. and data.")
+    return given
+
+
+def _sources() -> str:
+    return f"one of {', '.join(SOURCES.names())}, with a path behind a colon where it needs one"
+
+
+def _recipe(text: str, given: dict[str, str]) -> tuple[str, dict[str, Any]]:
+    if text.endswith(".py"):
+        names = RECIPES.load_file(text)
+        if len(names) != 1:
+            raise UserError(f"recipe={text!r} registers {', '.join(names)}: one recipe a file is needed here")
+        text = names[0]
+    return text, _values(f"recipe {text!r}", RECIPES.parameters(text), given)
+
+
+def _prefixed(given: dict[str, str], prefix: str) -> dict[str, str]:
+    return {name.split(".", 1)[1]: value for name, value in given.items() if name.startswith(f"{prefix}.")}
+
+
+def _values(owner: str, known: Sequence[Parameter], given: dict[str, str]) -> dict[str, Any]:
+    """Texts as values; a single number does for a tuple of one."""
+    types = {parameter.name: parameter.type for parameter in known}
+    values = {name: value if types.get(name) is str else _literal(value) for name, value in given.items()}
+    return {
+        name: (value,) if get_origin(types.get(name)) is tuple and not isinstance(value, (tuple, list)) else value
+        for name, value in values.items()
+    }
+
+
+def _literal(text: str) -> Any:
+    if text.lower() in ("true", "false", "none", "null"):
+        return {"true": True, "false": False}.get(text.lower())
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return text
+
+
+def _execution(given: dict[str, str]) -> Execution:
+    least = {"checkpoint_every": 0}
+    numbers: dict[str, Any] = {n: whole_number(n, given[n], least.get(n, 1)) for n in WHOLE if n in given}
+    truths: dict[str, Any] = {name: truth(name, given[name]) for name in TRUTHS if name in given}
+    known = {field.name for field in fields(Execution)}
+    return Execution(**{name: value for name, value in {**numbers, **truths}.items() if name in known})

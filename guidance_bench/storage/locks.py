@@ -1,0 +1,35 @@
+"""A folder that one process at a time works in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from ..core.console import say
+from ..core.errors import UserError
+
+
+@contextmanager
+def alone(folder: Path, what: str) -> Iterator[None]:
+    """Hold a folder; a second process waits and says for what. A dead process's lock is free.
+
+    Raises:
+        UserError: the folder cannot be written, or its file system has no locks.
+    """
+    lock = FileLock(folder / "lock")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            say(f"another process works on {what}; waiting for it")
+            lock.acquire()
+    except (OSError, NotImplementedError) as error:
+        raise UserError(f"cannot lock {str(folder)!r}: {error}") from error
+    try:
+        yield
+    finally:
+        lock.release()

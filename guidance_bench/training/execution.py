@@ -1,0 +1,99 @@
+"""How a training is carried out: devices, precision, memory, and what an ending says."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import torch
+from accelerate import Accelerator
+from accelerate.state import AcceleratorState
+from torch import nn
+from torch.utils.checkpoint import checkpoint
+
+from ..core.arrays import float32_products
+from ..core.errors import UserError
+from ..core.processes import begin
+from ..networks.backbone import Backbone
+from ..networks.compiled import Compiled
+
+if TYPE_CHECKING:
+    from .recipe import TrainingRecipe
+    from .trainer import Trainer
+
+
+@dataclass(frozen=True)
+class Execution:
+    """What changes a training's time and memory, and its result not beyond rounding.
+
+    Attributes:
+        accumulate: parts that a process's share of a batch is passed through the network in.
+        checkpointing: activations of the blocks are computed again instead of kept.
+        compile: the network through torch.compile.
+        log_every: steps from one row of the log to the next.
+        checkpoint_every: steps from one checkpoint to the next; 0: by time.
+        checkpoint_seconds: time from one checkpoint to the next.
+        keep_last: checkpoints kept.
+    """
+
+    accumulate: int = 1
+    checkpointing: bool = False
+    compile: bool = False
+    log_every: int = 50
+    checkpoint_every: int = 0
+    checkpoint_seconds: float = 60.0
+    keep_last: int = 2
+
+
+def make_accelerator(recipe: TrainingRecipe, device: torch.device, execution: Execution) -> Accelerator:
+    """accelerate's view of the processes, in the recipe's precision.
+
+    Raises:
+        UserError: the processes cannot meet, the batch cannot be shared out evenly, or fp16 without a GPU.
+    """
+    begin(device)
+    AcceleratorState._reset_state()  # one program may train in several precisions, one after the other
+    mixed = recipe.precision if recipe.precision in ("bf16", "fp16") else "no"
+    if mixed == "fp16" and device.type != "cuda":
+        raise UserError(f"recipe.precision='fp16' needs a CUDA device, this is {device.type!r}; take bf16 or fp32")
+    accelerator = Accelerator(cpu=device.type == "cpu", mixed_precision=mixed)
+    parts = accelerator.num_processes * execution.accumulate
+    if recipe.batch % parts:
+        raise UserError(
+            f"recipe.batch={recipe.batch} cannot be shared by {accelerator.num_processes} processes in "
+            f"accumulate={execution.accumulate} parts; give a multiple of {parts}"
+        )
+    return accelerator
+
+
+def prepared(
+    accelerator: Accelerator, execution: Execution, network: Backbone, optimisers: list[torch.optim.Optimizer]
+) -> list[Any]:
+    """The network as it is called, and the optimisers as they are stepped."""
+    if execution.checkpointing:
+        for block in getattr(network, "blocks", nn.ModuleList()):
+            block.forward = partial(checkpoint, block.forward, use_reentrant=False)
+    called = Compiled(network) if execution.compile else network
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        ready = accelerator.prepare(called, *optimisers)
+    return list(ready)
+
+
+@contextmanager
+def explained(trainer: Trainer) -> Iterator[None]:
+    """TF32 as the recipe says; what runs out of memory names the knobs."""
+    recipe = trainer.recipe
+    try:
+        with float32_products(tf32=recipe.precision == "tf32"):
+            yield
+    except torch.OutOfMemoryError as error:
+        raise UserError(
+            f"training {trainer.name} ran out of memory on {trainer.device} at step {trainer.step + 1}: give "
+            f"accumulate={2 * trainer.execution.accumulate}, checkpointing=true, recipe.precision=bf16, or a smaller "
+            f"recipe.batch than {recipe.batch} (another recipe); the same command then goes on from the last checkpoint"
+        ) from error

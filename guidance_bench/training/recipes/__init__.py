@@ -1,0 +1,1 @@
+"""Training recipes that come with the project, one file a family. Start with :mod:`.small`."""

@@ -1,0 +1,104 @@
+"""SiT and SiT with Internal Guidance's head, as the official programs train them on latents of 256 x 256 images.
+
+Both use AdamW at 1e-4 without decay, batch 256, EMA .9999, label drop .1 and uniform t (willisma/SiT ``train.py``;
+CVL-UESTC/Internal-Guidance, SiT half, whose auxiliary loss weighs .5). 400,000 steps are 80 epochs of ImageNet.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from ...core.parameters import param
+from ..recipe import TrainingRecipe, register_recipe
+
+SIT = "Ma et al., arXiv 2401.08740"
+IG = "Zhou et al., arXiv 2512.24176"
+
+
+@register_recipe("sit_s_2")
+class SiTS2(TrainingRecipe):
+    """SiT-S/2."""
+
+    summary: ClassVar[str] = "SiT-S/2, 33M parameters"
+    paper: ClassVar[str] = SIT
+
+    learn_sigma: bool = param(True, doc="heads have twice the channels, of which half is not used")
+
+
+@register_recipe("sit_b_2")
+class SiTB2(TrainingRecipe):
+    """SiT-B/2."""
+
+    summary: ClassVar[str] = "SiT-B/2, 131M parameters"
+    paper: ClassVar[str] = SIT
+
+    learn_sigma: bool = param(True, doc="heads have twice the channels, of which half is not used")
+    hidden_size: int = param(768, low=4, doc="width of a token")
+    num_heads: int = param(12, low=1, doc="attention heads")
+
+
+@register_recipe("sit_l_2")
+class SiTL2(TrainingRecipe):
+    """SiT-L/2."""
+
+    summary: ClassVar[str] = "SiT-L/2, 458M parameters"
+    paper: ClassVar[str] = SIT
+
+    learn_sigma: bool = param(True, doc="heads have twice the channels, of which half is not used")
+    hidden_size: int = param(1024, low=4, doc="width of a token")
+    depth: int = param(24, low=1, doc="blocks")
+    num_heads: int = param(16, low=1, doc="attention heads")
+
+
+@register_recipe("sit_xl_2")
+class SiTXL2(SiTL2):
+    """SiT-XL/2."""
+
+    summary: ClassVar[str] = "SiT-XL/2, 675M parameters"
+
+    hidden_size: int = param(1152, low=4, doc="width of a token")
+    depth: int = param(28, low=1, doc="blocks")
+
+
+@register_recipe("sit_s_2_ig")
+class SiTS2IG(SiTS2):
+    """SiT-S/2 with a head after block 4; the size is not in the paper."""
+
+    summary: ClassVar[str] = "SiT-S/2 with an internal head after block 4"
+    paper: ClassVar[str] = IG
+
+    learn_sigma: bool = param(False, doc="heads have twice the channels, of which half is not used")
+    tap: int | None = param(4, low=1, doc="block after which the internal head hangs")
+
+
+@register_recipe("sit_b_2_ig")
+class SiTB2IG(SiTB2):
+    """SiT-B/2 with a head after block 4."""
+
+    summary: ClassVar[str] = "SiT-B/2 with an internal head after block 4"
+    paper: ClassVar[str] = IG
+
+    learn_sigma: bool = param(False, doc="heads have twice the channels, of which half is not used")
+    tap: int | None = param(4, low=1, doc="block after which the internal head hangs")
+
+
+@register_recipe("sit_l_2_ig")
+class SiTL2IG(SiTL2):
+    """SiT-L/2 with a head after block 8."""
+
+    summary: ClassVar[str] = "SiT-L/2 with an internal head after block 8"
+    paper: ClassVar[str] = IG
+
+    learn_sigma: bool = param(False, doc="heads have twice the channels, of which half is not used")
+    tap: int | None = param(8, low=1, doc="block after which the internal head hangs")
+
+
+@register_recipe("sit_xl_2_ig")
+class SiTXL2IG(SiTXL2):
+    """SiT-XL/2 with a head after block 8."""
+
+    summary: ClassVar[str] = "SiT-XL/2 with an internal head after block 8"
+    paper: ClassVar[str] = IG
+
+    learn_sigma: bool = param(False, doc="heads have twice the channels, of which half is not used")
+    tap: int | None = param(8, low=1, doc="block after which the internal head hangs")
