@@ -143,7 +143,7 @@ def the_recipe(recipe: str | RecipeBase | type[RecipeBase], parameters: dict[str
         made = recipe(**parameters)
     else:
         check_names(f"recipe {recipe.name!r}", type(recipe), parameters)
-        made = replace(recipe, **parameters) if parameters else recipe  # type: ignore[type-var]
+        made = replace(recipe, **parameters) if parameters else recipe
     if not isinstance(made, TrainingRecipe):
         raise UserError(f"recipe {recipe!r} is no TrainingRecipe: derive from guidance_bench.TrainingRecipe")
     return made
