@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from accelerate import Accelerator
@@ -20,10 +20,7 @@ from ..core.errors import UserError
 from ..core.processes import begin
 from ..networks.backbone import Backbone
 from ..networks.compiled import Compiled
-
-if TYPE_CHECKING:
-    from .recipe import TrainingRecipe
-    from .trainer import Trainer
+from .recipe import TrainingRecipe
 
 
 @dataclass(frozen=True)
@@ -85,15 +82,14 @@ def prepared(
 
 
 @contextmanager
-def explained(trainer: Trainer) -> Iterator[None]:
+def explained(name: str, recipe: TrainingRecipe, execution: Execution) -> Iterator[None]:
     """TF32 as the recipe says; what runs out of memory names the knobs."""
-    recipe = trainer.recipe
     try:
         with float32_products(tf32=recipe.precision == "tf32"):
             yield
     except torch.OutOfMemoryError as error:
         raise UserError(
-            f"training {trainer.name} ran out of memory on {trainer.device} at step {trainer.step + 1}: give "
-            f"accumulate={2 * trainer.execution.accumulate}, checkpointing=true, recipe.precision=bf16, or a smaller "
-            f"recipe.batch than {recipe.batch} (another recipe); the same command then goes on from the last checkpoint"
+            f"training {name} ran out of memory: give accumulate={2 * execution.accumulate}, checkpointing=true, "
+            f"recipe.precision=bf16, or a smaller recipe.batch than {recipe.batch} (the last two are other recipes); the "
+            "same command goes on from the last checkpoint"
         ) from error

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
 
 from .muon import Muon
-
-if TYPE_CHECKING:
-    from .recipe import TrainingRecipe
+from .recipe import TrainingRecipe
 
 
 def optimisers(recipe: TrainingRecipe, network: nn.Module) -> list[torch.optim.Optimizer]:

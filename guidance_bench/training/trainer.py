@@ -78,7 +78,10 @@ class Trainer:
         """
         begun = saved = noted = time.perf_counter()
         before, first = self.seconds, self.step
-        with explained(self), bar(self.recipe.steps, f"train {self.name}", "step", self.step) as progress:
+        with (
+            explained(self.name, self.recipe, self.execution),
+            bar(self.recipe.steps, f"train {self.name}", "step", self.step) as progress,
+        ):
             for batch in self._batches():
                 losses, norm = self._take(batch)
                 self.step += 1
