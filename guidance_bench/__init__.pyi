@@ -18,11 +18,11 @@ from .sampling.dry_run import check_method
 from .sampling.ledger import Ledger
 from .sampling.sampler import sample
 from .sampling.solvers import SOLVERS, Solver, register_solver
-from .training.dataset import TrainingData
+from .training.data.dataset import TrainingData
+from .training.data.source import SOURCES, Source, register_source
 from .training.loss import flow_matching_loss
 from .training.protocol import train
 from .training.recipe import RECIPES, TrainingRecipe, register_recipe
-from .training.source import SOURCES, Source, register_source
 
 __version__: str
 

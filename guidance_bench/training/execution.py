@@ -90,6 +90,6 @@ def explained(name: str, recipe: TrainingRecipe, execution: Execution) -> Iterat
     except torch.OutOfMemoryError as error:
         raise UserError(
             f"training {name} ran out of memory: give accumulate={2 * execution.accumulate}, checkpointing=true, "
-            f"recipe.precision=bf16, or a smaller recipe.batch than {recipe.batch} (the last two are other recipes); the "
-            "same command goes on from the last checkpoint"
+            f"recipe.precision=bf16, or a smaller recipe.batch than {recipe.batch} (the last two are other recipes); "
+            "the same command goes on from the last checkpoint"
         ) from error

@@ -20,10 +20,10 @@ from ..networks.dataset import Dataset
 from ..storage.files import sweep, write_json
 from ..storage.locks import alone
 from ..storage.pinned import pinned
-from .dataset import InMemory, TrainingData
+from .data.dataset import InMemory, TrainingData
+from .data.source import Source, open_source
 from .execution import Execution
 from .recipe import RECIPES, RecipeBase, TrainingRecipe, decay_names
-from .source import Source, open_source
 from .trainer import Trainer
 
 #: What training.json says of a finished training.

@@ -10,7 +10,7 @@ from ..core.errors import UserError
 from ..core.parameters import Configurable, param
 from ..core.registry import Registry
 from ..networks.backbone import BACKBONES, BackboneConfig
-from .dataset import TrainingData
+from .data.dataset import TrainingData
 
 
 class RecipeBase(Configurable):

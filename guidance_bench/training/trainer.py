@@ -17,13 +17,13 @@ from torch import Tensor
 from ..core.console import bar, rank
 from ..core.errors import UserError
 from ..networks.backbone import Backbone
-from .dataset import TrainingData
-from .draws import Batch, Draws
+from .data.dataset import TrainingData
+from .data.draws import Batch, Draws
 from .ema import EMA
 from .execution import Execution, explained, make_accelerator, prepared
 from .log import Log
 from .loss import flow_matching_loss
-from .optimisers import optimisers, rate
+from .optimisers.of_recipe import optimisers, rate
 from .recipe import TrainingRecipe
 from .resume import Checkpoints
 

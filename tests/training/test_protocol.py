@@ -13,8 +13,8 @@ import torch
 import guidance_bench as gb
 from guidance_bench.cli.main import main
 from guidance_bench.training import trainer as training
-from guidance_bench.training.dataset import ImageArray
-from guidance_bench.training.draws import Draws
+from guidance_bench.training.data.dataset import ImageArray
+from guidance_bench.training.data.draws import Draws
 from guidance_bench.training.execution import Execution
 from guidance_bench.training.log import Log
 from guidance_bench.training.protocol import make, the_recipe

@@ -18,8 +18,8 @@ from ...networks.backbone import BACKBONES
 from ...sampling.ledger import Ledger
 from ...sampling.sampler import sample
 from ...sampling.solvers import SOLVERS
+from ...training.data.source import SOURCES
 from ...training.recipe import RECIPES
-from ...training.source import SOURCES
 
 REGISTRIES: dict[str, Registry] = {  # type: ignore[type-arg]
     "backbones": BACKBONES,

@@ -11,10 +11,10 @@ from typing import Any, get_origin
 from ...core.console import duration, say
 from ...core.errors import UserError
 from ...core.parameters import Parameter
+from ...training.data.source import SOURCES, open_source
 from ...training.execution import Execution
 from ...training.protocol import make, the_recipe
 from ...training.recipe import RECIPES
-from ...training.source import SOURCES, open_source
 from ..options import check_options, truth, wants_help, whole_number
 
 HELP = """\

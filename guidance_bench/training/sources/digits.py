@@ -8,8 +8,8 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ..dataset import ImageArray
-from ..source import Source, register_source
+from ..data.dataset import ImageArray
+from ..data.source import Source, register_source
 
 
 @cache

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from ...core.errors import UserError
 from ...core.parameters import param
-from ..dataset import ImageArray
-from ..source import Source, register_source
+from ..data.dataset import ImageArray
+from ..data.source import Source, register_source
 
 VARIABLE = "GUIDANCE_BENCH_FASHION_MNIST"
 #: Where Debian's package puts the files, and torchvision below its root ``data``.

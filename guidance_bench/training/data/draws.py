@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..core.randomness import generator
+from ...core.randomness import generator
 from .dataset import TrainingData
 
 FLIPPED = 0.5

@@ -7,8 +7,8 @@ import math
 import torch
 from torch import nn
 
+from ..recipe import TrainingRecipe
 from .muon import Muon
-from .recipe import TrainingRecipe
 
 
 def optimisers(recipe: TrainingRecipe, network: nn.Module) -> list[torch.optim.Optimizer]:

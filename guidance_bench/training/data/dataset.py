@@ -11,9 +11,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..core.errors import UserError
-from ..networks.dataset import Dataset
-from ..storage.pixels import from_uint8
+from ...core.errors import UserError
+from ...networks.dataset import Dataset
+from ...storage.pixels import from_uint8
 
 #: Draws standard normal numbers of the shape of the batch, (N, *shape) float32, each row its sample's own.
 Normal = Callable[[], Tensor]

@@ -5,9 +5,9 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import Any, ClassVar
 
-from ..core.errors import UserError
-from ..core.parameters import Configurable
-from ..core.registry import Registry
+from ...core.errors import UserError
+from ...core.parameters import Configurable
+from ...core.registry import Registry
 from .dataset import TrainingData
 
 
