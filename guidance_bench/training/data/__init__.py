@@ -1,1 +1,1 @@
-"""Training data: the interface, where they come from, and what is drawn of them at each step. Start with :mod:`.dataset`."""
+"""Training data: the interface, their sources, and what is drawn of them at each step. Start with :mod:`.dataset`."""
