@@ -105,6 +105,7 @@ VERBS = {
     "check-method": "about.check_method",
     "export": "results.export",
     "train": "training.train",
+    "encode": "training.encode",
     "submit": "results.submit",
     "verify": "results.verify",
     "clean": "results.clean",

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -16,11 +18,17 @@ from torch import nn
 from torch.utils.checkpoint import checkpoint
 
 from ..core.arrays import float32_products
-from ..core.errors import UserError
+from ..core.errors import UserError, did_you_mean
 from ..core.processes import begin
 from ..networks.backbone import Backbone
 from ..networks.compiled import Compiled
 from .recipe import TrainingRecipe
+
+#: (step, averaged network) to numbers by name.
+Observer = Callable[[int, Backbone], Mapping[str, float]]
+TRACKERS = ("tensorboard", "wandb")
+#: What trackers file a training under.
+PROJECT = "tracking"
 
 
 @dataclass(frozen=True)
@@ -35,6 +43,11 @@ class Execution:
         checkpoint_every: steps from one checkpoint to the next; 0: by time.
         checkpoint_seconds: time from one checkpoint to the next.
         keep_last: checkpoints kept.
+        keep_every: steps from one set of averaged weights kept for good (``snapshots/``) to the next; 0: none.
+        tracker: "tensorboard" or "wandb", beside the log; "": none. TensorBoard's files lie in ``tracking/``.
+        observe_every: steps from one look of ``observer`` to the next, and one at the end; 0: none.
+        observer: sees the step and the first averaged network in evaluation mode, on the first process; the numbers
+            that it returns go to the log's file beside (``observed.csv``) and the tracker.
     """
 
     accumulate: int = 1
@@ -44,20 +57,27 @@ class Execution:
     checkpoint_every: int = 0
     checkpoint_seconds: float = 60.0
     keep_last: int = 2
+    keep_every: int = 0
+    tracker: str = ""
+    observe_every: int = 0
+    observer: Observer | None = None
 
 
-def make_accelerator(recipe: TrainingRecipe, device: torch.device, execution: Execution) -> Accelerator:
-    """accelerate's view of the processes, in the recipe's precision.
+def make_accelerator(recipe: TrainingRecipe, device: torch.device, execution: Execution, place: Path) -> Accelerator:
+    """accelerate's view of the processes, in the recipe's precision, with its tracker's files under ``place``.
 
     Raises:
-        UserError: the processes cannot meet, the batch cannot be shared out evenly, or fp16 without a GPU.
+        UserError: the processes cannot meet, the batch cannot be shared out evenly, fp16 without a GPU, or a tracker
+            that is unknown or not installed.
     """
+    _check_tracker(execution.tracker)
     begin(device)
     AcceleratorState._reset_state()  # one program may train in several precisions, one after the other
     mixed = recipe.precision if recipe.precision in ("bf16", "fp16") else "no"
     if mixed == "fp16" and device.type != "cuda":
         raise UserError(f"recipe.precision='fp16' needs a CUDA device, this is {device.type!r}; take bf16 or fp32")
-    accelerator = Accelerator(cpu=device.type == "cpu", mixed_precision=mixed)
+    tracked: dict[str, Any] = {"log_with": execution.tracker, "project_dir": str(place)} if execution.tracker else {}
+    accelerator = Accelerator(cpu=device.type == "cpu", mixed_precision=mixed, **tracked)
     parts = accelerator.num_processes * execution.accumulate
     if recipe.batch % parts:
         raise UserError(
@@ -65,6 +85,13 @@ def make_accelerator(recipe: TrainingRecipe, device: torch.device, execution: Ex
             f"accumulate={execution.accumulate} parts; give a multiple of {parts}"
         )
     return accelerator
+
+
+def _check_tracker(name: str) -> None:
+    if name and name not in TRACKERS:
+        raise UserError(f"tracker={name!r} is not one of {', '.join(TRACKERS)}{did_you_mean(name, TRACKERS)}")
+    if name and find_spec(name) is None:
+        raise UserError(f"tracker={name!r} is not installed: pip install {name}")
 
 
 def prepared(
@@ -93,3 +120,8 @@ def explained(name: str, recipe: TrainingRecipe, execution: Execution) -> Iterat
             f"recipe.precision=bf16, or a smaller recipe.batch than {recipe.batch} (the last two are other recipes); "
             "the same command goes on from the last checkpoint"
         ) from error
+
+
+def flat(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Values as trackers take them: numbers and texts."""
+    return {name: v if isinstance(v, (bool, int, float, str)) else str(v) for name, v in values.items()}

@@ -80,12 +80,17 @@ def make(
     """As :func:`train`, with everything at hand; what is finished is only checked."""
     where = begin(pick_device(str(device)))
     spec = recipe.as_dict(data)
-    place = folder.expanduser() / short_hash(spec)
+    place = place_of(recipe, data, folder)
     with alone(place, f"training {place.name}") if is_first() else nullcontext():
         if not agree((place / FACTS_FILE).exists):
             _run(recipe, data, spec, place, where, execution)
         facts = pinned(place / RESULT, place / FACTS_FILE, FACTS, dict)
     return Trained(place, place / RESULT, facts)
+
+
+def place_of(recipe: TrainingRecipe, data: TrainingData, folder: Path) -> Path:
+    """Where a training lies: in a folder by the hash of recipe and data."""
+    return folder.expanduser() / short_hash(recipe.as_dict(data))
 
 
 def _run(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass, field
@@ -17,14 +17,15 @@ from torch import Tensor
 from ..core.console import bar, rank
 from ..core.errors import UserError
 from ..networks.backbone import Backbone
+from ..networks.checkpoints import save_backbone
 from .data.dataset import TrainingData
 from .data.draws import Batch, Draws
 from .ema import EMA
-from .execution import Execution, explained, make_accelerator, prepared
+from .execution import PROJECT, Execution, explained, flat, make_accelerator, prepared
 from .log import Log
 from .loss import flow_matching_loss
 from .optimisers.of_recipe import optimisers, rate
-from .recipe import TrainingRecipe
+from .recipe import TrainingRecipe, decay_names
 from .resume import Checkpoints
 
 #: Batches prepared ahead of the network.
@@ -58,7 +59,7 @@ class Trainer:
 
     def __post_init__(self) -> None:
         recipe = self.recipe
-        self.accelerator: Accelerator = make_accelerator(recipe, self.device, self.execution)
+        self.accelerator: Accelerator = make_accelerator(recipe, self.device, self.execution, self.place)
         self.device = self.accelerator.device
         self.network.to(self.device).train()
         self.averages = [EMA(self.network, decay, recipe.ema_ramp) for decay in recipe.ema]
@@ -66,9 +67,12 @@ class Trainer:
         self.draws = Draws(self.data, recipe.seed, recipe.batch, recipe.label_drop, recipe.times, recipe.flip)
         self.log = Log(self.place / "log.csv")
         self.checkpoints = Checkpoints(self.place / "checkpoints", self.name, self.execution.keep_last)
+        self.observed = Log(self.place / "observed.csv", ("step", "name", "value"))
         self._bad = torch.full((), -1, dtype=torch.int64, device=self.device)
         self._resume()
         self.model, *self.stepped = prepared(self.accelerator, self.execution, self.network, self.optimisers)
+        if self.execution.tracker:
+            self.accelerator.init_trackers(PROJECT, config={"training": self.name, **flat(recipe.parameters())})
 
     def run(self) -> None:
         """Train to the last step.
@@ -96,10 +100,14 @@ class Trainer:
                         norm=f"{row['grad_norm']:.3g}",
                         images=f"{row['images_per_second']:.0f}/s",
                     )
+                self._keep()
+                self._observe()
                 if self._save_due(now - saved):
                     self._save()
                     saved = time.perf_counter()
         self._check()
+        if self.execution.tracker:
+            self.accelerator.end_training()
 
     def _due(self, every: int) -> bool:
         return self.step % every == 0 or self.step == self.recipe.steps
@@ -188,7 +196,33 @@ class Trainer:
         }
         if self.accelerator.is_main_process:
             self.log.add(row)
+        self._track(row)
         return row
+
+    def _track(self, values: Mapping[str, float]) -> None:
+        if self.execution.tracker:
+            self.accelerator.log({name: value for name, value in values.items() if name != "step"}, step=self.step)
+
+    def _keep(self) -> None:
+        """Averaged weights of this step, kept for good: weak networks of later use."""
+        every = self.execution.keep_every
+        if not every or self.step % every or not self.accelerator.is_main_process:
+            return
+        self._check()
+        for name, average in zip(decay_names(self.recipe.ema), self.averages, strict=True):
+            save_backbone(average.network, self.place / "snapshots" / f"step_{self.step:09d}_{name}.safetensors")
+
+    def _observe(self) -> None:
+        execution = self.execution
+        if execution.observer is None or not execution.observe_every or not self._due(execution.observe_every):
+            return
+        self._check()
+        if self.accelerator.is_main_process:
+            values = execution.observer(self.step, self.averages[0].network)
+            for name, value in values.items():
+                self.observed.add({"step": self.step, "name": name, "value": float(value)})
+            self._track(values)
+        self.accelerator.wait_for_everyone()
 
     def _check(self) -> None:
         """Raise :class:`UserError` where a loss was not finite."""
@@ -233,3 +267,5 @@ class Trainer:
         self.accelerator.wait_for_everyone()
         if self.accelerator.is_main_process:
             self.log.begin(self.step)
+            if self.execution.observer:
+                self.observed.begin(self.step)

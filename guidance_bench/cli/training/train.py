@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_origin
 
 from ...core.console import duration, say
 from ...core.errors import UserError
 from ...core.parameters import Parameter
+from ...evaluation.training_samples import TrainingSamples
 from ...training.data.source import SOURCES, open_source
 from ...training.execution import Execution
-from ...training.protocol import make, the_recipe
+from ...training.protocol import make, place_of, the_recipe
 from ...training.recipe import RECIPES
 from ..options import check_options, truth, wants_help, whole_number
 
@@ -34,13 +35,16 @@ guidance-bench train recipe=NAME data=SOURCE [recipe.FIELD=VALUE ...]
   log_every=50     steps from one row of log.csv to the next
   checkpoint_every=N  steps between checkpoints (default: every minute)
   keep_last=2      checkpoints kept to go on from
+  keep_every=N     averaged weights kept for good every N steps (snapshots/)
+  tracker=NAME     tensorboard or wandb, beside log.csv
+  observe_every=N  sample grids and a Frechet distance of pixels every N steps
 
 The same command continues after an interruption, bit for bit, and does nothing
 when the training is finished. On several GPUs or hosts:
 accelerate launch -m guidance_bench.cli train ..."""
 
-NAMED = ("recipe", "data", "output", "device")
-WHOLE = ("accumulate", "log_every", "checkpoint_every", "keep_last")
+NAMED = ("recipe", "data", "output", "device", "tracker")
+WHOLE = ("accumulate", "log_every", "checkpoint_every", "keep_last", "keep_every", "observe_every")
 TRUTHS = ("checkpointing", "compile")
 
 
@@ -66,9 +70,11 @@ def command(arguments: Sequence[str]) -> int:
     SOURCES.entry(source)
     options = _values(f"source {source!r}", SOURCES.parameters(source), _prefixed(given, "data"))
     data = open_source(plain["data"], **options)
-    made = make(
-        recipe, data, Path(plain.get("output", "outputs")) / "models", plain.get("device", "auto"), _execution(plain)
-    )
+    execution, models = _execution(plain), Path(plain.get("output", "outputs")) / "models"
+    if execution.observe_every:
+        shown = place_of(recipe, data, models) / "samples"
+        execution = replace(execution, observer=TrainingSamples(data, shown))
+    made = make(recipe, data, models, plain.get("device", "auto"), execution)
     losses = made.facts["losses"]
     say(f"{made.facts['parameters']:,} parameters, loss {losses[-1][1]:.4f}, {duration(made.facts['seconds'])}")
     say(f"network: {made.model}")
@@ -124,8 +130,8 @@ def _literal(text: str) -> Any:
 
 
 def _execution(given: dict[str, str]) -> Execution:
-    least = {"checkpoint_every": 0}
+    least = {"checkpoint_every": 0, "keep_every": 0, "observe_every": 0}
+    texts: dict[str, Any] = {"tracker": given["tracker"]} if "tracker" in given else {}
     numbers: dict[str, Any] = {n: whole_number(n, given[n], least.get(n, 1)) for n in WHOLE if n in given}
     truths: dict[str, Any] = {name: truth(name, given[name]) for name in TRUTHS if name in given}
-    known = {field.name for field in fields(Execution)}
-    return Execution(**{name: value for name, value in {**numbers, **truths}.items() if name in known})
+    return Execution(**texts, **numbers, **truths)

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ...core.errors import UserError
 from ...networks.dataset import Dataset
-from ...storage.pixels import from_uint8
+from ...storage.pixels import from_uint8, to_uint8
 
 #: Draws standard normal numbers of the shape of the batch, (N, *shape) float32, each row its sample's own.
 Normal = Callable[[], Tensor]
@@ -56,6 +56,17 @@ class TrainingData(ABC):
         Raises:
             UserError: a file is damaged; it is named.
         """
+
+    def pictures(self, x: Tensor) -> NDArray[np.uint8]:
+        """Samples (N, C, H, W) as pictures, uint8 (N, h, w, 1 or 3); here they are pixels in [-1, 1] already.
+
+        Raises:
+            UserError: they cannot be shown.
+        """
+        if self.shape[0] not in (1, 3):
+            raise UserError(f"{self.name}: samples of {self.shape[0]} channels are no pictures; they cannot be shown")
+        shown: NDArray[np.uint8] = to_uint8(x, "round").cpu().numpy()
+        return shown
 
 
 class ImageArray(TrainingData):
