@@ -22,6 +22,7 @@ from ..core.errors import UserError, did_you_mean
 from ..core.processes import begin
 from ..networks.backbone import Backbone
 from ..networks.compiled import Compiled
+from .alone import Alone
 from .recipe import TrainingRecipe
 
 #: (step, averaged network) to numbers by name.
@@ -48,6 +49,7 @@ class Execution:
         observe_every: steps from one look of ``observer`` to the next, and one at the end; 0: none.
         observer: sees the step and the first averaged network in evaluation mode, on the first process; the numbers
             that it returns go to the log's file beside (``observed.csv``) and the tracker.
+        alone: this process trains while the others of its run wait for the result.
     """
 
     accumulate: int = 1
@@ -61,15 +63,20 @@ class Execution:
     tracker: str = ""
     observe_every: int = 0
     observer: Observer | None = None
+    alone: bool = False
 
 
-def make_accelerator(recipe: TrainingRecipe, device: torch.device, execution: Execution, place: Path) -> Accelerator:
+def make_accelerator(
+    recipe: TrainingRecipe, device: torch.device, execution: Execution, place: Path
+) -> Accelerator | Alone:
     """accelerate's view of the processes, in the recipe's precision, with its tracker's files under ``place``.
 
     Raises:
         UserError: the processes cannot meet, the batch cannot be shared out evenly, fp16 without a GPU, or a tracker
             that is unknown or not installed.
     """
+    if execution.alone:
+        return Alone(device)
     _check_tracker(execution.tracker)
     begin(device)
     AcceleratorState._reset_state()  # one program may train in several precisions, one after the other
@@ -95,7 +102,7 @@ def _check_tracker(name: str) -> None:
 
 
 def prepared(
-    accelerator: Accelerator, execution: Execution, network: Backbone, optimisers: list[torch.optim.Optimizer]
+    accelerator: Accelerator | Alone, execution: Execution, network: Backbone, optimisers: list[torch.optim.Optimizer]
 ) -> list[Any]:
     """The network as it is called, and the optimisers as they are stepped."""
     if execution.checkpointing:

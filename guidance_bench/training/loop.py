@@ -1,27 +1,26 @@
-"""Training of small backbones: seeded step by step, resumable, finished models kept by the hash of their recipe."""
+"""The benchmarks' door to training: data in memory, draws keyed by step, models kept by the hash of their recipe."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from ..core.console import bar
-from ..core.errors import UserError
 from ..core.identity import short_hash
 from ..core.randomness import generator
 from ..networks.backbone import BACKBONES, Backbone
 from ..networks.checkpoints import load_backbone, save_backbone
 from ..networks.dataset import Dataset
-from ..storage.files import atomic
 from ..storage.pinned import pinned
-from .ema import EMA
-from .loss import flow_matching_loss
+from .data.dataset import InMemory
+from .data.draws import Batch
+from .execution import Execution
+from .recipe import TrainingRecipe
+from .trainer import Trainer
 
 SAVE_EVERY_SECONDS = 10.0
 #: What training.json says of a finished model.
@@ -62,6 +61,26 @@ class Recipe:
         code = BACKBONES.entry(self.backbone).code
         return {**self.__dict__, "config": dict(self.config), **({"code": code} if code else {})}
 
+    def settings(self) -> TrainingRecipe:
+        """What the loop needs of it."""
+        fields: dict[str, Any] = {
+            "backbone": self.backbone,
+            "steps": self.steps,
+            "batch": self.batch,
+            "learning_rate": self.learning_rate,
+            "beta2": 0.99,
+            "weight_decay": self.weight_decay,
+            "warmup": self.warmup,
+            "decay": "cosine",
+            "ema": (self.ema,),
+            "ema_ramp": True,
+            "label_drop": self.label_drop,
+            "tap_weight": self.tap_weight,
+            "times": "stratified",
+            "seed": self.seed,
+        }
+        return TrainingRecipe(**fields)
+
     @property
     def name(self) -> str:
         """First 12 hex digits of the recipe's hash."""
@@ -75,22 +94,34 @@ def untrained(recipe: Mapping[str, Any]) -> Backbone:
         return BACKBONES.create(recipe["backbone"], **recipe["config"]).build()
 
 
-@dataclass
-class TrainingState:
-    """What a resumed training needs."""
+@dataclass(frozen=True)
+class StepDraws:
+    """Batches whose rows, times, noise and dropped labels are keyed by (seed, step), all of a batch from one stream."""
 
-    network: Backbone
-    average: EMA[Backbone]
-    optimizer: torch.optim.Optimizer
-    step: int = 0
-    seconds: float = 0.0
-    losses: list[list[float]] = field(default_factory=list)
+    recipe: Recipe
+    data: Dataset
+    null: int
+
+    def batch(self, step: int, part: slice = slice(None)) -> Batch:
+        """The samples of a step."""
+        recipe, x = self.recipe, self.data.x
+        draw = generator(recipe.seed, "training", step=step)
+        rows = torch.from_numpy(draw.integers(len(x), size=recipe.batch))
+        # Stratified times: the same uniform law with less variance from batch to batch.
+        t = (torch.arange(recipe.batch) + torch.from_numpy(draw.random(recipe.batch))) / recipe.batch
+        dropped = torch.from_numpy(draw.random(recipe.batch)) < recipe.label_drop
+        noise = torch.from_numpy(draw.standard_normal((recipe.batch, *x.shape[1:]), dtype="float32"))
+        labels = torch.where(dropped, self.null, self.data.y[rows])
+        parts: list[Tensor] = [values[part] for values in (x[rows], labels, t.float(), noise)]
+        return Batch(*parts)
 
 
 def train(
     recipe: Recipe, data: Dataset, folder: Path, device: torch.device, title: str
 ) -> tuple[Backbone, dict[str, Any]]:
     """Return the trained network and its facts; train it, or go on training it, only as far as needed.
+
+    One process does it; others of the same run wait.
 
     Args:
         recipe: what to train.
@@ -100,7 +131,10 @@ def train(
         title: shown beside the progress bar.
 
     Returns:
-        The averaged network in evaluation mode, and {"recipe", "sha256", "seconds", "losses"}.
+        The averaged network in evaluation mode, and {"recipe", "sha256", "seconds", "losses", "parameters"}.
+
+    Raises:
+        UserError: as :meth:`guidance_bench.training.trainer.Trainer.run`, or the stored model is damaged.
     """
     place = folder / recipe.name
     model, facts = place / "model.safetensors", place / "training.json"
@@ -109,104 +143,16 @@ def train(
 
 
 def _run(recipe: Recipe, data: Dataset, place: Path, device: torch.device, title: str) -> dict[str, Any]:
-    state = _begin(recipe, device)
-    checkpoint = place / "resume.pt"
-    _restore(checkpoint, state, device)
-    x, y = data.x.to(device), data.y.to(device)
-    started = saved = time.perf_counter()
-    before = state.seconds
-    with bar(recipe.steps, title, "step", state.step) as progress:
-        while state.step < recipe.steps:
-            loss = _step(recipe, state, x, y)
-            state.step += 1
-            progress.update()
-            state.seconds = before + time.perf_counter() - started
-            if state.step % 50 == 0 or state.step == recipe.steps:
-                state.losses.append([state.step, float(loss)])
-                progress.set_postfix(loss=f"{float(loss):.4f}")
-            if time.perf_counter() - saved > SAVE_EVERY_SECONDS:
-                _save(checkpoint, state)
-                saved = time.perf_counter()
-    save_backbone(state.average.network, place / "model.safetensors")
-    checkpoint.unlink(missing_ok=True)
+    network = untrained(recipe.as_dict())
+    execution = Execution(checkpoint_seconds=SAVE_EVERY_SECONDS, alone=True)
+    draws = StepDraws(recipe, data, network.num_classes)
+    trainer = Trainer(recipe.settings(), InMemory(data), network, place, recipe.name, device, execution, draws, title)
+    trainer.run()
+    save_backbone(trainer.averages[0].network, place / "model.safetensors")
+    trainer.checkpoints.clear()
     return {
         "recipe": recipe.as_dict(),
-        "seconds": state.seconds,
-        "losses": state.losses,
-        "parameters": sum(p.numel() for p in state.network.parameters() if p.requires_grad),
+        "seconds": trainer.seconds,
+        "losses": [[row["step"], row["loss"]] for row in trainer.log.rows()],
+        "parameters": sum(p.numel() for p in network.parameters() if p.requires_grad),
     }
-
-
-def _begin(recipe: Recipe, device: torch.device) -> TrainingState:
-    network = untrained(recipe.as_dict()).to(device).train()
-    optimizer = torch.optim.AdamW(
-        [p for p in network.parameters() if p.requires_grad],
-        lr=recipe.learning_rate,
-        weight_decay=recipe.weight_decay,
-        betas=(0.9, 0.99),
-        fused=True,
-    )
-    return TrainingState(network, EMA(network, recipe.ema), optimizer)
-
-
-def _step(recipe: Recipe, state: TrainingState, x: Tensor, y: Tensor) -> Tensor:
-    """One optimiser step; its draws are keyed by (seed, step), so a resumed training repeats them exactly."""
-    rows, t, drop, noise = _draws(recipe, state.step, len(x), tuple(x.shape[1:]))
-    rows, t, drop, noise = (v.to(x.device) for v in (rows, t, drop, noise))
-    labels = torch.where(drop < recipe.label_drop, state.network.num_classes, y[rows])
-    taps = state.network.trained_taps
-    losses = flow_matching_loss(
-        state.network, x[rows], labels, t, noise, tap=taps[0] if taps else None, tap_weight=recipe.tap_weight
-    )
-    for group in state.optimizer.param_groups:
-        group["lr"] = recipe.learning_rate * _rate(state.step, recipe.steps, recipe.warmup)
-    state.optimizer.zero_grad(set_to_none=True)
-    losses["total"].backward()
-    state.optimizer.step()
-    state.average.update(state.network, state.step)
-    return losses["total"].detach()
-
-
-def _draws(recipe: Recipe, step: int, count: int, shape: tuple[int, ...]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    draw = generator(recipe.seed, "training", step=step)
-    rows = torch.from_numpy(draw.integers(count, size=recipe.batch))
-    # Stratified times: the same uniform law with less variance from batch to batch.
-    strata = (torch.arange(recipe.batch) + torch.from_numpy(draw.random(recipe.batch))) / recipe.batch
-    drop = torch.from_numpy(draw.random(recipe.batch))
-    noise = torch.from_numpy(draw.standard_normal((recipe.batch, *shape), dtype="float32"))
-    return rows, strata.float(), drop, noise
-
-
-def _rate(step: int, steps: int, warmup: int) -> float:
-    if step < warmup:
-        return (step + 1) / warmup
-    half_turn = torch.tensor(torch.pi * (step - warmup) / max(1, steps - warmup))
-    return 0.5 * (1 + float(torch.cos(half_turn)))
-
-
-def _save(path: Path, state: TrainingState) -> None:
-    value = {
-        "network": state.network.state_dict(),
-        "average": state.average.network.state_dict(),
-        "optimizer": state.optimizer.state_dict(),
-        "step": state.step,
-        "seconds": state.seconds,
-        "losses": state.losses,
-    }
-    with atomic(path) as temporary:
-        torch.save(value, temporary)
-
-
-def _restore(path: Path, state: TrainingState, device: torch.device) -> None:
-    if not path.exists():
-        return
-    try:
-        value = torch.load(path, map_location=device, weights_only=True)
-        state.network.load_state_dict(value["network"])
-        state.average.network.load_state_dict(value["average"])
-        state.optimizer.load_state_dict(value["optimizer"])
-    except Exception as error:
-        raise UserError(
-            f"{str(path)!r} cannot be resumed from ({type(error).__name__}): delete it to train anew"
-        ) from error
-    state.step, state.seconds, state.losses = value["step"], value["seconds"], value["losses"]

@@ -18,8 +18,9 @@ from ..core.console import bar, rank
 from ..core.errors import UserError
 from ..networks.backbone import Backbone
 from ..networks.checkpoints import save_backbone
+from .alone import Alone
 from .data.dataset import TrainingData
-from .data.draws import Batch, Draws
+from .data.draws import Batch, Batches, Draws
 from .ema import EMA
 from .execution import PROJECT, Execution, explained, flat, make_accelerator, prepared
 from .log import Log
@@ -44,6 +45,8 @@ class Trainer:
         name: of the training.
         device: where to train.
         execution: how, without an effect on the result beyond rounding.
+        draws: the batches; None: those of :class:`guidance_bench.training.data.draws.Draws`.
+        title: shown beside the progress bar; "": the name.
     """
 
     recipe: TrainingRecipe
@@ -53,25 +56,29 @@ class Trainer:
     name: str
     device: torch.device
     execution: Execution
+    draws: Batches | None = None
+    title: str = ""
     step: int = 0
     seconds: float = 0.0
     _bad: Tensor = field(init=False)
 
     def __post_init__(self) -> None:
         recipe = self.recipe
-        self.accelerator: Accelerator = make_accelerator(recipe, self.device, self.execution, self.place)
+        self.accelerator: Accelerator | Alone = make_accelerator(recipe, self.device, self.execution, self.place)
         self.device = self.accelerator.device
         self.network.to(self.device).train()
         self.averages = [EMA(self.network, decay, recipe.ema_ramp) for decay in recipe.ema]
         self.optimisers = optimisers(recipe, self.network)
-        self.draws = Draws(self.data, recipe.seed, recipe.batch, recipe.label_drop, recipe.times, recipe.flip)
+        self.batches: Batches = self.draws or Draws(
+            self.data, recipe.seed, recipe.batch, recipe.label_drop, recipe.times, recipe.flip
+        )
         self.log = Log(self.place / "log.csv")
         self.checkpoints = Checkpoints(self.place / "checkpoints", self.name, self.execution.keep_last)
         self.observed = Log(self.place / "observed.csv", ("step", "name", "value"))
         self._bad = torch.full((), -1, dtype=torch.int64, device=self.device)
         self._resume()
         self.model, *self.stepped = prepared(self.accelerator, self.execution, self.network, self.optimisers)
-        if self.execution.tracker:
+        if isinstance(self.accelerator, Accelerator) and self.execution.tracker:
             self.accelerator.init_trackers(PROJECT, config={"training": self.name, **flat(recipe.parameters())})
 
     def run(self) -> None:
@@ -84,7 +91,7 @@ class Trainer:
         before, first = self.seconds, self.step
         with (
             explained(self.name, self.recipe, self.execution),
-            bar(self.recipe.steps, f"train {self.name}", "step", self.step) as progress,
+            bar(self.recipe.steps, self.title or f"train {self.name}", "step", self.step) as progress,
         ):
             for batch in self._batches():
                 losses, norm = self._take(batch)
@@ -106,7 +113,7 @@ class Trainer:
                     self._save()
                     saved = time.perf_counter()
         self._check()
-        if self.execution.tracker:
+        if isinstance(self.accelerator, Accelerator) and self.execution.tracker:
             self.accelerator.end_training()
 
     def _due(self, every: int) -> bool:
@@ -128,13 +135,13 @@ class Trainer:
         part = slice(rank() * size, (rank() + 1) * size) if self.accelerator.num_processes > 1 else slice(None)
         with ThreadPoolExecutor(1) as pool:
             waiting = [
-                pool.submit(self.draws.batch, step, part)
+                pool.submit(self.batches.batch, step, part)
                 for step in range(self.step, min(self.step + AHEAD, self.recipe.steps))
             ]
             for step in range(self.step, self.recipe.steps):
                 batch = waiting.pop(0).result()
                 if step + AHEAD < self.recipe.steps:
-                    waiting.append(pool.submit(self.draws.batch, step + AHEAD, part))
+                    waiting.append(pool.submit(self.batches.batch, step + AHEAD, part))
                 yield batch
 
     def _take(self, batch: Batch) -> tuple[dict[str, Tensor], Tensor]:
@@ -200,7 +207,7 @@ class Trainer:
         return row
 
     def _track(self, values: Mapping[str, float]) -> None:
-        if self.execution.tracker:
+        if isinstance(self.accelerator, Accelerator) and self.execution.tracker:
             self.accelerator.log({name: value for name, value in values.items() if name != "step"}, step=self.step)
 
     def _keep(self) -> None:

@@ -7,8 +7,10 @@ import torch
 
 import guidance_bench as gb
 from guidance_bench.networks.dataset import Dataset
-from guidance_bench.training import loop as training
+from guidance_bench.training import loop
+from guidance_bench.training.ema import EMA
 from guidance_bench.training.loop import Recipe, train
+from guidance_bench.training.trainer import Trainer
 
 CPU = torch.device("cpu")
 CONFIG = {
@@ -40,27 +42,27 @@ def test_an_interrupted_training_ends_with_the_same_weights(tmp_path, data, monk
     class Killed(Exception):
         pass
 
-    real = training._step
+    real = Trainer._take
 
-    def killed_at_seven(recipe, state, x, y):
-        if state.step == 7:
+    def killed_at_seven(self, batch):
+        if self.step == 7:
             raise Killed
-        return real(recipe, state, x, y)
+        return real(self, batch)
 
-    monkeypatch.setattr(training, "SAVE_EVERY_SECONDS", 0.0)
-    monkeypatch.setattr(training, "_step", killed_at_seven)
+    monkeypatch.setattr(loop, "SAVE_EVERY_SECONDS", 0.0)
+    monkeypatch.setattr(Trainer, "_take", killed_at_seven)
     with pytest.raises(Killed):
         train(RECIPE, data, tmp_path / "cut", CPU, "t")
-    monkeypatch.setattr(training, "_step", real)
+    monkeypatch.setattr(Trainer, "_take", real)
     resumed, again = train(RECIPE, data, tmp_path / "cut", CPU, "t")
     assert torch.equal(weights(resumed), weights(whole))
     assert again["sha256"] == facts["sha256"]
-    assert not list((tmp_path / "cut").rglob("resume.pt"))
+    assert not list((tmp_path / "cut").rglob("checkpoints"))
 
 
 def test_a_finished_training_is_not_done_again(tmp_path, data, monkeypatch):
     first, _ = train(RECIPE, data, tmp_path, CPU, "t")
-    monkeypatch.setattr(training, "_step", None)
+    monkeypatch.setattr(Trainer, "_take", None)
     second, _ = train(RECIPE, data, tmp_path, CPU, "t")
     assert torch.equal(weights(first), weights(second))
 
@@ -82,16 +84,17 @@ def test_damaged_files_are_named(tmp_path, data):
     model.write_bytes(model.read_bytes()[:-1])
     with pytest.raises(gb.UserError, match=r"model\.safetensors.*does not fit"):
         train(RECIPE, data, tmp_path, CPU, "t")
-    other = tmp_path / "other"
-    (other / RECIPE.name).mkdir(parents=True)
-    (other / RECIPE.name / "resume.pt").write_bytes(b"not a checkpoint")
-    with pytest.raises(gb.UserError, match=r"resume\.pt.*cannot be resumed"):
-        train(RECIPE, data, other, CPU, "t")
+    other = tmp_path / "other" / RECIPE.name / "checkpoints"
+    other.mkdir(parents=True)
+    for ending in ("pt", "json"):
+        (other / f"step_000000005.{ending}").write_bytes(b"not a checkpoint")
+    with pytest.raises(gb.UserError, match=r"step_000000005\.pt.*is damaged: delete it.*to train anew"):
+        train(RECIPE, data, tmp_path / "other", CPU, "t")
 
 
 def test_the_weights_kept_are_the_averaged_ones():
     network = gb.BACKBONES.create("sit", **CONFIG).build()
-    average = training.EMA(network, 0.9)
+    average = EMA(network, 0.9)
     before = weights(average.network).clone()
     with torch.no_grad():
         for p in network.parameters():
@@ -105,7 +108,7 @@ def test_the_weights_kept_are_the_averaged_ones():
 def test_the_initial_weights_are_soon_forgotten():
     """After five steps they weigh .0005, the weights after each step .0045, .0225, .082, .247 and .643."""
     network = gb.BACKBONES.create("sit", **CONFIG).build()
-    average = training.EMA(network, 0.9999)
+    average = EMA(network, 0.9999)
     weights = []
     for impulse in range(6):
         with torch.no_grad():

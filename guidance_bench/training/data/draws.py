@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -36,6 +37,13 @@ class Batch:
     y: Tensor
     t: Tensor
     noise: Tensor
+
+
+class Batches(Protocol):
+    """What the loop asks for."""
+
+    def batch(self, step: int, part: slice = slice(None)) -> Batch:
+        """The samples of a step, or one process's part of them."""
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,91 @@
+"""What a training shows while it runs: TensorBoard read back, weights kept on the way, samples and their distance."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import guidance_bench as gb
+from guidance_bench.evaluation.training_samples import TrainingSamples, cells
+from guidance_bench.training.data.dataset import ImageArray
+from guidance_bench.training.execution import Execution
+from guidance_bench.training.log import Log
+from guidance_bench.training.protocol import make, the_recipe
+
+TINY = {"hidden_size": 16, "depth": 2, "num_heads": 2, "steps": 8, "batch": 16, "warmup": 4, "tap": 1}
+
+
+@pytest.fixture(scope="module")
+def data():
+    draw = np.random.default_rng(0)
+    return ImageArray("test", draw.integers(0, 256, (300, 8, 8, 1), dtype=np.uint8), np.arange(300) % 3, "abc")
+
+
+def recipe(**fields):
+    return the_recipe("digits_sit_ig", {**TINY, **fields})
+
+
+def test_tensorboard_holds_what_the_log_holds(tmp_path, data):
+    events = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    made = make(recipe(), data, tmp_path, "cpu", Execution(log_every=2, tracker="tensorboard"))
+    (file,) = (made.folder / "tracking").glob("events*")
+    board = events.EventAccumulator(str(file)).Reload()
+    rows = Log(made.folder / "log.csv").rows()
+    for name in ("loss", "grad_norm", "learning_rate", "images_per_second"):
+        scalars = board.Scalars(name)
+        assert [s.step for s in scalars] == [2, 4, 6, 8]
+        np.testing.assert_allclose([s.value for s in scalars], [row[name] for row in rows], rtol=1e-6)
+
+
+def test_unknown_and_absent_trackers_are_one_line(tmp_path, data, monkeypatch):
+    with pytest.raises(gb.UserError, match=r"tracker='tensorbord'.*did you mean 'tensorboard'"):
+        make(recipe(), data, tmp_path, "cpu", Execution(tracker="tensorbord"))
+    monkeypatch.setattr("guidance_bench.training.execution.find_spec", lambda name: None)
+    with pytest.raises(gb.UserError, match="pip install wandb"):
+        make(recipe(), data, tmp_path, "cpu", Execution(tracker="wandb"))
+
+
+def test_weights_kept_on_the_way_are_those_of_a_shorter_training(tmp_path, data):
+    # a constant rate: the shorter training is the beginning of the longer one
+    long = recipe(decay="constant", ema=(0.5, 0.9))
+    made = make(long, data, tmp_path, "cpu", Execution(keep_every=3))
+    kept = sorted(p.name for p in (made.folder / "snapshots").iterdir())
+    assert kept == [f"step_00000000{s}_ema_{d}.safetensors" for s in (3, 6) for d in (0.5, 0.9)]
+    short = make(recipe(decay="constant", ema=(0.5, 0.9), steps=6), data, tmp_path, "cpu", Execution())
+    a = gb.load_backbone(made.folder / "snapshots" / "step_000000006_ema_0.9.safetensors").state_dict()
+    b = gb.load_backbone(short.folder / "ema_0.9.safetensors").state_dict()
+    assert all(torch.equal(a[name], b[name]) for name in a)
+
+
+def test_looking_shows_samples_and_disturbs_nothing(tmp_path, data):
+    seen = TrainingSamples(data, tmp_path / "samples", count=30, steps=2)
+    looked = make(recipe(), data, tmp_path / "looked", "cpu", Execution(observe_every=4, observer=seen))
+    plain = make(recipe(), data, tmp_path / "plain", "cpu", Execution())
+    assert looked.facts["sha256"] == plain.facts["sha256"]
+    names = [f"step_00000000{step}_{method}.png" for step in (4, 8) for method in ("ig", "none")]
+    assert sorted(p.name for p in (tmp_path / "samples").iterdir()) == names
+    assert Image.open(tmp_path / "samples" / names[0]).size == (80, 24)
+    rows = Log(looked.folder / "observed.csv", ("step", "name", "value")).rows()
+    assert [(r["step"], r["name"]) for r in rows] == [
+        (step, f"frechet_cells_{method}") for step in (4, 8) for method in ("none", "ig")
+    ]
+    network = gb.load_backbone(looked.model)
+    assert seen(8, network)["frechet_cells_none"] == pytest.approx(rows[2]["value"], rel=1e-5)
+    assert all(np.isfinite(r["value"]) and r["value"] > 0 for r in rows)
+
+
+def test_cells_are_means():
+    x = torch.arange(2 * 16 * 16.0).reshape(2, 1, 16, 16)
+    assert np.array_equal(cells(x)[0, :2], [8.5, 10.5]) and cells(x).shape == (2, 64)
+    assert cells(torch.zeros(3, 32, 16, 16)).shape == (3, 512)
+
+
+def test_latents_without_an_autoencoder_say_how_to_be_shown():
+    class Channels(ImageArray):
+        shape = (4, 8, 8)
+
+    wide = Channels("x", np.zeros((2, 8, 8, 4), np.uint8), np.array([0, 1]), "ab")
+    with pytest.raises(gb.UserError, match="4 channels are no pictures"):
+        wide.pictures(torch.zeros(1, 4, 8, 8))
