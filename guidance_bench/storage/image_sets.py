@@ -104,7 +104,8 @@ class FolderImages(ImageSource):
         listing = list_images(folder)
         self._files = listing.files
         self.left_out = listing.left_out
-        say(listing.summary())
+        if self._files:  # where there are none, an error says so
+            say(listing.summary())
 
     def __len__(self) -> int:
         return len(self._files)
