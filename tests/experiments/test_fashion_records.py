@@ -78,3 +78,16 @@ def test_the_reported_settings_are_the_best_on_the_tuning_seed():
     assert [(s.method, s.parameters) for s in gb.BENCHMARKS.create("fashion_mnist").line_up()[1:]] == list(
         TUNED.items()
     )
+
+
+@pytest.mark.skipif(not NAMES, reason="no record is committed yet")
+def test_what_the_page_says_of_the_tuning_is_so():
+    frame = gb.load_results(committed_results() / "fashion_mnist_tune")
+    five = frame[frame["method"].isin(["none", "cfg", "autoguidance", "ig", "ig_cfg"])]
+    chosen = best(aggregate(five), "fid").set_index("method")
+    assert list(chosen.index) == ["autoguidance", "cfg", "ig_cfg", "ig", "none"]
+    assert chosen["recall"].idxmax() == "ig" and chosen["recall"]["cfg"] < chosen["recall"]["none"]
+    assert chosen["cost.nfe"]["ig"] == chosen["cost.nfe"]["none"]
+    for method in chosen.index.drop("none"):
+        tried = five[five["method"] == method].sort_values("method.ig_scale" if method == "ig_cfg" else "method.scale")
+        assert len(tried) == 4 and tried["fid"].tolist().index(tried["fid"].min()) in (1, 2), method
