@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 import numpy as np
@@ -77,6 +78,7 @@ class Benchmark(Configurable):
     Attributes:
         version: raised whenever the protocol's meaning changes, so that old and new runs have different names.
         free: fields that choose among runs and do not change any of them (seeds, methods).
+        places: fields that say where something lies, or choose other fields: not in a run's name, but in its command.
         summary: one line for ``guidance-bench list``.
         metrics: names of the metrics.
         primary: the metric that the line-up is tuned by.
@@ -86,11 +88,15 @@ class Benchmark(Configurable):
 
     version: ClassVar[int] = 1
     free: ClassVar[tuple[str, ...]] = ("seeds", "methods")
+    places: ClassVar[tuple[str, ...]] = ()
     summary: ClassVar[str] = ""
     metrics: ClassVar[tuple[str, ...]] = ()
     primary: ClassVar[str] = ""
     space: ClassVar[str] = ""
     precision: ClassVar[str] = "fp32"
+
+    #: sources of networks of the user's own, by their role
+    own_networks: ClassVar[Mapping[str, str]] = MappingProxyType({})
 
     seeds: tuple[int, ...]
     methods: tuple[str, ...]
@@ -137,7 +143,11 @@ class Benchmark(Configurable):
 
     def protocol(self) -> dict[str, Any]:
         """Name, version and the fields that determine a run; of a plug-in also the sha256 of its code."""
-        fields = {k: v for k, v in self.parameters().items() if k not in (*self.free, "samples", "block", "labels")}
+        fields = {
+            k: v
+            for k, v in self.parameters().items()
+            if k not in (*self.free, *self.places, "samples", "block", "labels")
+        }
         code = BENCHMARKS.entry(self.name).code
         return {"name": self.name, **code, "version": self.version, "parameters": fields}
 

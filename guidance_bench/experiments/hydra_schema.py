@@ -39,6 +39,15 @@ class RunConfig:
     benchmark: Any = None
     method: Any = None
     solver: Any = None
+    #: a published row of the benchmark, or "all"
+    row: str | None = None
+    #: a backbone that the benchmark declares, or a checkpoint (file, known name, org/repo:file, URL); a weaker one
+    backbone: str | None = None
+    weak: str | None = None
+    #: files instead of downloads, for benchmarks at published checkpoints
+    checkpoint: str | None = None
+    vae: str | None = None
+    reference: str | None = None
     #: one seed, or several, instead of the benchmark's own
     seed: int | None = None
     seeds: list[int] | None = None

@@ -40,6 +40,7 @@ def command_of(benchmark: Benchmark, method: Guidance, solver: Solver, seed: int
     words += _words(METHODS, "method", method)
     if (solver.name, solver.parameters()) != _named(benchmark.default_solver()):
         words += _words(SOLVERS, "solver", solver)
+    words += [f"{'backbone' if r == 'main' else r}={_typed(source)}" for r, source in benchmark.own_networks.items()]
     words.append(f"seed={seed}")
     words += [f"{name}={_typed(value)}" for name, value in options.items() if value not in (None, False)]
     return shlex.join(["guidance-bench", "run", *words])

@@ -38,6 +38,7 @@ class KnownCheckpoint:
         layout: layout for :func:`guidance_bench.load_backbone`; None for what is not a backbone.
         settings: what the tensors do not tell, as the official programs have it (num_heads, tap).
         license, note: as published, and what a user should know.
+        bytes: of the file, to the digits that are known; of networks, their parameters in single precision.
     """
 
     name: str
@@ -48,6 +49,7 @@ class KnownCheckpoint:
     settings: dict[str, Any] = dataclasses.field(default_factory=dict)
     license: str | None = None
     note: str = ""
+    bytes: int = 0
 
 
 @functools.cache
@@ -94,6 +96,48 @@ def fetch(source: str | Path, *, folder: str | Path | None = None, offline: bool
     return path
 
 
+@dataclasses.dataclass(frozen=True)
+class Wanted:
+    """A file that is or is not at hand.
+
+    Attributes:
+        source: as :func:`fetch` takes it.
+        path: where it is, or where it should be put; a folder where the file's name is not known.
+        address: where it can be had; "" for a path.
+        bytes: its size where that is known, else 0.
+        here: whether it is at hand.
+    """
+
+    source: str
+    path: Path
+    address: str
+    bytes: int
+    here: bool
+
+
+def wanted(source: str, folder: str | Path | None = None) -> Wanted:
+    """Where :func:`fetch` would find ``source``, or keep it; nothing is downloaded.
+
+    Raises:
+        UserError: no path, known name, hub file or URL.
+    """
+    known, path = known_checkpoints().get(source.lower()), Path(source).expanduser()
+    if known is None and (path.exists() or source.startswith((".", "/", "~"))):
+        return Wanted(source, path, "", 0, path.exists())
+    address, size = (known.source, known.bytes) if known else (source, 0)
+    cache = Path(folder).expanduser() if folder is not None else cache_folder()
+    if address.startswith(("http://", "https://")):
+        place = _place_of_url(address, known, cache)
+        return Wanted(source, place, address, size, place.is_file())
+    match = _HUB.fullmatch(address)
+    if not match or (match["path"] is None and address.endswith(_WEIGHTS)):
+        return Wanted(source, _obtain(address, known, cache, True), "", size, True)  # raises what fetch would
+    repo, revision, inside = match["repo"], match["revision"], match["path"] or ""
+    place = cache / (f"{repo}@{revision.replace('/', '-')}" if revision else repo) / inside
+    view = "resolve" if inside and not inside.endswith("/") else "tree"
+    return Wanted(source, place, _page(repo, view, revision, inside), size, view == "resolve" and place.is_file())
+
+
 def _local(path: Path) -> Path:
     if not path.exists():
         raise UserError(f"{str(path)!r} does not exist")
@@ -124,10 +168,7 @@ def _obtain(address: str, known: KnownCheckpoint | None, cache: Path, offline: b
 
 
 def _from_url(url: str, known: KnownCheckpoint | None, cache: Path, offline: bool) -> Path:
-    parts = urlsplit(url)
-    file = (known and known.file) or Path(unquote(parts.path)).name or "download"
-    digest = hashlib.sha256(url.encode()).hexdigest()[:8]  # many checkpoints are called last.pt
-    target = cache / (known.name.replace("/", "-") if known else f"{parts.hostname}-{digest}") / file
+    target = _place_of_url(url, known, cache)
     if not target.is_file():
         if offline:
             raise UserError(f"offline: download {url} elsewhere and put it at {str(target)!r}")
@@ -135,6 +176,13 @@ def _from_url(url: str, known: KnownCheckpoint | None, cache: Path, offline: boo
 
         download(url, target)
     return target
+
+
+def _place_of_url(url: str, known: KnownCheckpoint | None, cache: Path) -> Path:
+    parts = urlsplit(url)
+    file = (known and known.file) or Path(unquote(parts.path)).name or "download"
+    digest = hashlib.sha256(url.encode()).hexdigest()[:8]  # many checkpoints are called last.pt
+    return cache / (known.name.replace("/", "-") if known else f"{parts.hostname}-{digest}") / file
 
 
 def _from_hub(repo: str, revision: str | None, path: str, cache: Path, offline: bool) -> Path:

@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from ..core.errors import UserError
-from .files import read_sealed, write_sealed
+from .files import read_sealed, sha256_of, write_sealed
 
 NAME = "verified.json"
 KEYS = ("digest", "files", "time")
@@ -19,6 +19,8 @@ RACE_NS = 2_000_000_000
 #: Size, time of the last change in nanoseconds, inode.
 State = tuple[int, int, int]
 
+_hashes: dict[tuple[str, State], str] = {}
+
 
 def state_of(path: Path) -> State | None:
     """What tells whether a file is still the one that was read; None where there is none."""
@@ -27,6 +29,17 @@ def state_of(path: Path) -> State | None:
     except OSError:
         return None
     return found.st_size, found.st_mtime_ns, found.st_ino
+
+
+def file_sha256(path: Path) -> str:
+    """Hash of a file's bytes, hex; within a process that of a file with the same size, time and inode is remembered."""
+    state = state_of(path)
+    if state is None:
+        return sha256_of(path)  # raises what reading raises
+    key = (str(path.resolve()), state)
+    if key not in _hashes:
+        _hashes[key] = sha256_of(path)
+    return _hashes[key]
 
 
 class Verified:

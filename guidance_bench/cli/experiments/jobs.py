@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import itertools
-import json
 import logging
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, unquote
 
@@ -22,17 +19,16 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from ...core.console import say
-from ...core.environment import check_torchvision, pick_device
+from ...core.environment import check_torchvision
 from ...core.errors import UserError
 from ...core.identity import canonical
 from ...core.processes import begin, is_first
-from ...experiments.benchmark import BENCHMARKS, Benchmark, Setting, select
-from ...experiments.hydra_schema import build, register_configs
-from ...experiments.runner import Runner
+from ...experiments.benchmark import Benchmark, Setting
+from ...experiments.hydra_schema import register_configs
 from ...experiments.selection import superseded
 from ...experiments.workspace import Workspace
-from ...guidance.method import METHODS, Guidance
 from .overrides import checked, ensure_loaded, first_lines, load_plugin
+from .plan import Plan, plans
 
 #: Points of a sweep that are checked before the first is run.
 MOST_CHECKED = 100
@@ -100,44 +96,23 @@ def _check_jobs(overrides: Sequence[str]) -> None:
         jobs = BasicSweeper.split_arguments(OverridesParser.create().parse_overrides(own), None)[0]
         with initialize(version_base="1.3", config_path=None):
             for words in jobs[:MOST_CHECKED]:
-                _plan(compose("run", overrides=list(words)))
+                plans(compose("run", overrides=list(words)))
     except (HydraException, OmegaConfBaseException) as error:
         raise UserError(first_lines(error)) from error
 
 
-@dataclass(frozen=True)
-class _Plan:
-    """What a configuration asks for, checked; nothing is made yet."""
-
-    benchmark: Benchmark
-    own: list[Setting]
-    others: list[Setting]
-    beside: bool
-    seeds: tuple[int, ...]
-    runner: Runner
-
-
-def _plan(config: DictConfig) -> _Plan:
-    benchmark: Benchmark | None = build("benchmark", config.benchmark)
-    if benchmark is None:
-        raise UserError(f"no benchmark is chosen: benchmark=NAME (known: {', '.join(BENCHMARKS.names())})")
-    method = build("method", config.method)
-    solver = build("solver", config.solver) or benchmark.default_solver()
-    grid = json.loads(unquote(config.grid) or "{}")
-    own = [] if method is None else grid_of(method, grid)
-    beside = method is None or (bool(grid) if config.lineup is None else config.lineup)
-    others = select(benchmark.line_up(), _known_methods(benchmark)) if beside else []
-    seeds = _seeds(config, benchmark)
-    batch = _batch(config.batch)
-    workspace = Workspace(config.output, config.records)
-    fast = {"precision": config.precision or "", "compile": config.compile}
-    runner = Runner(benchmark, solver, workspace, pick_device(config.device), batch, **fast)
-    return _Plan(benchmark, own, others, beside, seeds, runner)
-
-
 def run_configured(config: DictConfig) -> None:
-    """A line-up, a method's settings beside it, or a single method."""
-    plan = _plan(config)
+    """A line-up, a method's settings beside it, a single method, or published rows."""
+    found, refused = plans(config)
+    for row, why in refused.items():
+        say(f"row {row} is left out: {why}")
+    if not found:
+        raise UserError(f"no row can be run; the first: {next(iter(refused.values()))}")
+    for plan in found:
+        _run(plan)
+
+
+def _run(plan: Plan) -> None:
     runner, workspace = plan.runner, plan.runner.workspace
     runner.device = begin(runner.device)
     torch.set_float32_matmul_precision("highest")
@@ -153,35 +128,10 @@ def run_configured(config: DictConfig) -> None:
         _show_records(records, workspace)
 
 
-def grid_of(method: Guidance, grid: dict[str, list[Any]]) -> list[Setting]:
-    """A setting for each combination of the grid's values; what it does not name is as in ``method``."""
-    base = method.parameters()
-    points = [dict(zip(grid, values, strict=True)) for values in itertools.product(*grid.values())]
-    made = [METHODS.create(method.name, **{**base, **point}) for point in points]
-    return [Setting(one.name, one.parameters()) for one in made]
-
-
 def _distinct(settings: Sequence[Setting]) -> list[Setting]:
     """Each once, by what it makes."""
     found = {canonical([s.method, s.create().parameters()]): s for s in reversed(settings)}
     return [s for s in settings if s in found.values()]
-
-
-def _seeds(config: DictConfig, benchmark: Benchmark) -> tuple[int, ...]:
-    if config.seed is not None and config.seeds is not None:
-        raise UserError(f"seed={config.seed} and seeds={list(config.seeds)} exclude each other")
-    if config.seeds is not None:
-        seeds = tuple(config.seeds)
-        if not seeds:
-            raise UserError("seeds=[] names no seed: seeds=0,1,2")
-    else:
-        seeds = benchmark.seeds if config.seed is None else (config.seed,)
-        if not seeds:
-            raise UserError("benchmark.seeds=[] names no seed: seeds=0,1,2")
-    for seed in seeds:
-        if not 0 <= seed < 2**64:
-            raise UserError(f"seed={seed} is outside 0..2^64 - 1")
-    return tuple(dict.fromkeys(seeds))
 
 
 def _publish(benchmark: Benchmark, workspace: Workspace, records: Sequence[dict[str, Any]]) -> None:
@@ -220,20 +170,3 @@ def _show_sweep(overrides: Sequence[str]) -> None:
         say(f"all jobs are done; their table: guidance-bench leaderboard {output}")
     elif is_first():
         _show_table(_records)
-
-
-def _known_methods(benchmark: Benchmark) -> tuple[str, ...]:
-    offered = {setting.method for setting in benchmark.line_up()}
-    for name in benchmark.methods:
-        METHODS.entry(name)
-        if name not in offered:
-            raise UserError(
-                f"benchmark {benchmark.name!r} has no grid for {name!r} (it has: {', '.join(sorted(offered))})"
-            )
-    return benchmark.methods
-
-
-def _batch(batch: int | None) -> int | None:
-    if batch is not None and batch < 1:
-        raise UserError(f"batch={batch} is less than one sample")
-    return batch

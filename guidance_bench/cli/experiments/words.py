@@ -24,7 +24,17 @@ SCHEMA = Path(__file__).parents[2] / "experiments" / "hydra_schema.py"
 NAME = re.compile(r"[A-Za-z_][\w-]*")
 DIGITS = 20  # of 2^64 - 1
 LONG = re.compile(rf"(?:^|[\s,\[(])[-+]?(\d{{{DIGITS + 1},}})(?:$|[\s,\])])")
-TEXTS = ("output", "records", "device")  # options that are no numbers, whatever they look like
+TEXTS = (
+    "output",
+    "records",
+    "device",
+    "row",
+    "backbone",
+    "weak",
+    "checkpoint",
+    "vae",
+    "reference",
+)  # options that are no numbers, whatever they look like
 LISTED = re.compile(r"seeds=\s*(\d+(?:\s*,\s*\d+)*)\s*")
 
 

@@ -1,0 +1,99 @@
+"""A network of the user's own in the place of a benchmark's: ``run benchmark=digits backbone=FILE``."""
+
+from __future__ import annotations
+
+import copy
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ...core.console import say
+from ...core.errors import UserError
+from ...networks.backbone import Backbone, config_of
+from ...networks.checkpoints import load_backbone
+from ...sampling.dry_run import check_method
+from ...storage.hub import fetch
+from ...storage.verified import file_sha256
+from ..benchmark import Benchmark, Networks, Setting
+
+#: What a benchmark's recipe fixes of the latents that it decodes.
+SHAPE = ("input_size", "in_channels", "num_classes")
+
+
+class _WithOwnNetwork(Benchmark):
+    """Mixed into a benchmark's class by :func:`with_network`."""
+
+    def recipes(self, seed: int) -> dict[str, dict[str, Any]]:
+        """The networks by the sha256 of their files."""
+        return {
+            role: {"backbone": self._network_of(role).config.name, "sha256": file_sha256(fetch(source))}  # type: ignore[union-attr]
+            for role, source in self.own_networks.items()
+        }
+
+    @cached_property
+    def _loaded(self) -> dict[str, Backbone]:
+        wanted = super().recipes(0)["main"].get("config", {})  # type: ignore[safe-super]
+        found = {role: load_backbone(source) for role, source in self.own_networks.items()}
+        for role, network in found.items():
+            has = config_of(network)
+            for key in SHAPE:
+                if key in wanted and key in has and has[key] != wanted[key]:
+                    word = "backbone" if role == "main" else role
+                    needs = f"benchmark {self.name!r} needs {wanted[key]}"
+                    raise UserError(f"{word}={self.own_networks[role]!r} has {key}={has[key]}, {needs}")
+        return found
+
+    def _network_of(self, role: str) -> Backbone:
+        return self._loaded[role]
+
+    def networks(self, seed: int, folder: Path, device: torch.device) -> Networks:
+        """The user's networks; nothing is trained."""
+        loaded = {role: network.to(device) for role, network in self._loaded.items()}
+        facts = {
+            role: {
+                "sha256": file_sha256(fetch(source)),
+                "parameters": sum(p.numel() for p in loaded[role].parameters()),
+            }
+            for role, source in self.own_networks.items()
+        }
+        return Networks(loaded["main"], loaded.get("weak"), facts)
+
+    def line_up(self) -> list[Setting]:
+        """The benchmark's, without what these networks cannot serve, which is said."""
+        settings = super().line_up()  # type: ignore[safe-super]
+        kept: list[Setting] = []
+        refused: dict[str, str] = {}
+        for setting in settings:
+            try:
+                check_method(setting.create(), self._loaded["main"], self._loaded.get("weak"), self.default_solver())
+            except UserError as error:
+                refused.setdefault(setting.method, str(error))
+                continue
+            kept.append(setting)
+        for method, why in refused.items():
+            say(f"{method} is left out: {why}")
+        return kept
+
+
+def _size(network: Backbone) -> int:
+    return sum(p.numel() for p in network.parameters())
+
+
+def with_network(benchmark: Benchmark, backbone: str, weak: str = "") -> Benchmark:
+    """The benchmark with other networks; data, solver, labels and evaluator stay.
+
+    Args:
+        benchmark: any; it is not changed.
+        backbone: file, known name, "org/repo:file" or URL of the main network's checkpoint.
+        weak: of autoguidance's weaker one; "": there is none.
+
+    Raises:
+        UserError: the files cannot be had, are no checkpoints, or do not fit the benchmark's latents.
+    """
+    made = copy.copy(benchmark)
+    made.__class__ = type(type(benchmark).__name__, (_WithOwnNetwork, type(benchmark)), {})
+    vars(made)["own_networks"] = {"main": backbone, **({"weak": weak} if weak else {})}
+    made._network_of("main")  # type: ignore[attr-defined]
+    return made

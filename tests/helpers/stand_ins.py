@@ -1,0 +1,101 @@
+"""Small files of exactly the official form: checkpoints, autoencoders, ADM's reference; and a benchmark for them.
+
+As a benchmark's file it registers ``stand_in``: ImageNet 256's declaration with a dozen samples and a feature network
+that costs nothing, for runs in processes of their own.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from fake_features import FakeInception
+from guidance_bench.benchmarks.imagenet256 import ImageNet256
+
+from guidance_bench.core.parameters import param
+from guidance_bench.experiments.benchmark import register_benchmark
+from guidance_bench.features.extractors import EXTRACTORS
+from guidance_bench.networks.backbone import BACKBONES
+
+SMALL = {"hidden_size": 64, "depth": 9, "num_heads": 16, "num_classes": 1000}
+SD = {**SMALL, "in_channels": 4, "input_size": 4, "patch_size": 2}
+VA = {**SMALL, "in_channels": 32, "input_size": 2, "patch_size": 1}
+LIGHT = {"qk_norm": True, "rmsnorm": True, "swiglu": True, "rope": True}
+FORMS: dict[str, tuple[str, dict[str, Any]]] = {
+    "sit_xl": ("sit", {**SD, "learn_sigma": True}),
+    "repa_sit_xl": ("sit", {**SD, "learn_sigma": False}),
+    "sit_xl_ig": ("sit", {**SD, "learn_sigma": False, "tap": 8}),
+    "lightningdit_xl": ("lightningdit", {**VA, **LIGHT}),
+    "lightningdit_xl_ig": ("lightningdit", {**VA, **LIGHT, "tap": 8}),
+}
+
+
+def checkpoint(folder: Path, name: str, seed: int = 0) -> Path:
+    """A checkpoint as the official training program nests it: "model", "ema", "opt"; random weights, none zero."""
+    kind, config = FORMS[name]
+    state = random_state(BACKBONES.create(kind, **config).build(), seed)
+    path = folder / f"{name}.pt"
+    torch.save({"model": state, "ema": state, "opt": {}, "epoch": 1}, path)
+    return path
+
+
+def random_state(network: torch.nn.Module, seed: int) -> dict[str, torch.Tensor]:
+    draw = torch.Generator().manual_seed(seed)
+    state = network.state_dict()
+    for name, tensor in state.items():
+        if tensor.is_floating_point() and "pos_embed" not in name and "freqs" not in name:
+            state[name] = torch.randn(tensor.shape, generator=draw) * 0.1 + (1.0 if name.endswith("norm.weight") else 0)
+    return state
+
+
+def kl_autoencoder(folder: Path, levels: int, channels: int) -> Path:
+    """A small KL autoencoder of 2^(levels - 1) pixels a cell, under diffusers' names; statistics beside it."""
+    from diffusers import AutoencoderKL
+
+    torch.manual_seed(0)
+    network = AutoencoderKL(
+        block_out_channels=(32,) * levels,
+        down_block_types=("DownEncoderBlock2D",) * levels,
+        up_block_types=("UpDecoderBlock2D",) * levels,
+        latent_channels=channels,
+        layers_per_block=1,
+    )
+    torch.save({"state_dict": network.state_dict()}, folder / "vae.pt")
+    torch.save(
+        {"mean": torch.zeros(1, channels, 1, 1), "std": torch.ones(1, channels, 1, 1)}, folder / "latents_stats.pt"
+    )
+    return folder / "vae.pt"
+
+
+def adm_reference(folder: Path, count: int = 16) -> Path:
+    """A file of ADM's form: mu, sigma, mu_s, sigma_s of more images than arr_0 holds."""
+    images = np.random.default_rng(0).integers(0, 256, (2 * count, 32, 32, 3), np.uint8)
+    made = FakeInception(True)(images)
+    arrays = {"arr_0": images[:count]}
+    for key, name in (("", "features"), ("_s", "spatial")):
+        rows = made[name].astype(np.float64)
+        arrays |= {f"mu{key}": rows.mean(0), f"sigma{key}": np.cov(rows, rowvar=False)}
+    np.savez(folder / "reference.npz", **arrays)
+    return folder / "reference.npz"
+
+
+def _fake(weights: Any, device: Any) -> FakeInception:
+    return FakeInception(True)
+
+
+@register_benchmark("stand_in")
+class StandIn(ImageNet256):
+    """ImageNet 256's declaration, twelve samples, a feature network that costs nothing."""
+
+    samples: int = param(12, low=4)
+    block: int = param(4, low=1)
+
+    def evaluator(self, folder, device):
+        saved = dict(EXTRACTORS)
+        EXTRACTORS.update(dict.fromkeys(FakeInception.makes, _fake))
+        try:
+            return super().evaluator(folder, device)
+        finally:
+            EXTRACTORS.update(saved)
