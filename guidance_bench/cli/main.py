@@ -26,6 +26,8 @@ guidance-bench: compare guidance methods for diffusion and flow transformers
   guidance-bench list [backbones|methods|solvers|benchmarks|metrics|recipes] what there is
   guidance-bench cite METHOD ...                           papers as BibTeX
   guidance-bench leaderboard [FOLDER] [output=FOLDER]      tables, figures and page from records
+  guidance-bench report RUN ...                            was a published number reproduced
+  guidance-bench verify RECORD                             does a record hold
   guidance-bench clean OUTPUT                              what can go; asks
   guidance-bench compare ig cfg                            is A better than B, seed by seed
   guidance-bench tune benchmark=digits method=ig budget=4000                 find a method's parameters
@@ -107,6 +109,7 @@ VERBS = {
     "train": "training.train",
     "encode": "training.encode",
     "submit": "results.submit",
+    "report": "results.report",
     "verify": "results.verify",
     "clean": "results.clean",
     "speed": "about.speed",

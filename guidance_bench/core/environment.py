@@ -30,7 +30,18 @@ def describe(device: torch.device) -> dict[str, Any]:
         "packages": {name: version for name in PACKAGES if (version := _version(name))},
         "guidance_bench": _version("guidance-bench") or "not installed",
         **_git(),
+        **(_cuda() if device.type == "cuda" else {}),
     }
+
+
+def _cuda() -> dict[str, Any]:
+    """Versions of CUDA, cuDNN and the driver."""
+    try:
+        words = Path("/proc/driver/nvidia/version").read_text().split()
+        driver = next((word for word in words if word[:1].isdigit() and "." in word), None)
+    except OSError:
+        driver = None
+    return {"cuda": torch.version.cuda, "cudnn": torch.backends.cudnn.version(), "driver": driver}
 
 
 def _version(package: str) -> str | None:

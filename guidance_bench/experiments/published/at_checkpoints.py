@@ -185,11 +185,10 @@ class CheckpointBenchmark(Benchmark):
         return Networks(main, weak, facts | ({"weak": self._facts(self.weak, weak)} if weak is not None else {}))
 
     def _facts(self, source: str, network: Backbone) -> dict[str, Any]:
-        known = source if not Path(source).expanduser().exists() else "a file"
         parameters = sum(p.numel() for p in network.parameters())
         return {
             "sha256": file_sha256(fetch(source)),
-            "source": known,
+            "source": _said(source),
             "parameters": parameters,
             "config": config_of(network),
         }
@@ -203,7 +202,8 @@ class CheckpointBenchmark(Benchmark):
             return extract(source, maker.extractors, names, BATCH, folder / "reference")
 
         found = load_reference(self.reference_file(), needs, make)
-        about = {k: v for k, v in found.identity.items() if k != "path"}
+        source = self.reference or self.declared.protocol.reference
+        about = {k: v for k, v in found.identity.items() if k != "path"} | {"source": _said(source)}
         networks = [extractor.identity() for extractor in maker.extractors]
         return Evaluator("inception", maker, found.features, {"networks": networks, "reference": about})
 
@@ -220,3 +220,8 @@ class CheckpointBenchmark(Benchmark):
     def num_classes(self) -> int:
         """As the file declares."""
         return self.declared.protocol.num_classes
+
+
+def _said(source: str) -> str:
+    """A source as a record names it; where a file lies is each machine's own."""
+    return "a file" if Path(source).expanduser().exists() else source

@@ -1,0 +1,116 @@
+"""A reproducibility report as Markdown and as one HTML page that needs nothing beside it."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..core.errors import UserError
+from ..experiments.records import read_records, to_frame
+from ..leaderboard.figures.sample_grids import StoredSamples, sample_grid
+from ..leaderboard.formats.markdown import escape_markdown
+from ..leaderboard.protocol_tables import tables
+from ..storage.files import write_text
+from .contents import Section, sections
+
+if TYPE_CHECKING:
+    from ..leaderboard.figures.style import Figure
+
+TOLERANCE = (
+    "A tolerance is the sum of three parts: half of the last printed digit; what the same network in TensorFlow and "
+    "PyTorch gave on the same samples; and what two independent draws of samples may differ by (95 percent), from the "
+    "spread of the draws here (Student's t, the printed number being one more draw) or, for one draw, from the "
+    "literature."
+)
+
+
+def report(places: Sequence[Path], output: Path) -> list[str]:
+    """Write ``report.md``, ``report.html`` and ``figures/``.
+
+    Args:
+        places: records, folders of runs, or folders searched for records.
+        output: where to.
+
+    Returns:
+        A line a setting: what it is, and the verdict.
+
+    Raises:
+        UserError: no records, a corrupt one, or the folder cannot be written.
+    """
+    found = {record["run_id"]: record for place in places for record in read_records(place)}
+    if not found:
+        raise UserError(f"no records in {', '.join(map(str, places))}: give records, runs or output folders")
+    records = list(found.values())
+    samples, folders = _samples(places, records)
+    parts = sections(records, folders)
+    figures = _figures(records, output / "figures", samples)
+    grids = [_grid(part, samples, output / "figures") for part in parts]
+    write_text(output / "report.md", _markdown(parts, grids, figures))
+    write_text(output / "report.html", _html(parts, grids, figures))
+    return [f"{part.title}: {part.verdict}" for part in parts]
+
+
+def _samples(places: Sequence[Path], records: Sequence[Mapping[str, Any]]) -> tuple[dict[str, Any], dict[str, Path]]:
+    images: dict[str, Any] = {}
+    folders: dict[str, Path] = {}
+    for place in places:
+        for root in (place, place.parent, place.parent.parent):
+            for run_id, shown in StoredSamples(root, records).items() if root.is_dir() else ():
+                images.setdefault(run_id, shown)
+                folders.setdefault(run_id, root / run_id)
+    return images, folders
+
+
+def _figures(records: Sequence[Mapping[str, Any]], folder: Path, samples: Mapping[str, Any]) -> list[Figure]:
+    """Those of the leaderboard, for protocols with several settings."""
+    from ..leaderboard.figures.overview import write_figures
+
+    found = [table for table in tables(to_frame(records)).values() if len(table.settings) > 1]
+    return [f for table in found for f in write_figures(table, folder, f"-{table.protocol}", samples) if not f.grid]
+
+
+def _grid(part: Section, samples: Mapping[str, Any], folder: Path) -> Figure | None:
+    run_id = next((run_id for run_id in part.run_ids if run_id in samples), None)
+    return None if run_id is None else sample_grid(samples[run_id], folder / f"run-{run_id}", title=part.title)
+
+
+def _markdown(parts: Sequence[Section], grids: Sequence[Figure | None], figures: Sequence[Figure]) -> str:
+    lines = ["# Reproducibility report", ""]
+    lines += [f"- {escape_markdown(part.title)}: **{escape_markdown(part.verdict)}**" for part in parts]
+    lines += ["", TOLERANCE, ""]
+    for part, grid in zip(parts, grids, strict=True):
+        lines += [f"## {escape_markdown(part.title)}", "", f"**{escape_markdown(part.verdict)}**", ""]
+        lines += [f"- {escape_markdown(line)}" for line in part.differing]
+        lines += ["", *_table(part.metrics), ""]
+        lines += [f"- tolerance of {escape_markdown(line)}" for line in part.tolerances]
+        lines += ["", "### What was run", "", *(f"    {command}" for command in part.commands), ""]
+        for heading, pairs in part.facts:
+            lines += [f"### {heading}", "", *_table([["what", "value"], *map(list, pairs)]), ""]
+        lines += ["### What was not checked", "", *(f"- {escape_markdown(line)}" for line in part.unchecked), ""]
+        lines += [f"![{escape_markdown(part.title)}](figures/{grid.png.name})", ""] if grid else []
+        lines += ["<details><summary>Full specification</summary>", "", "```json", part.specification, "```", ""]
+        lines += ["</details>", ""]
+    lines += [f"![{escape_markdown(figure.title)}](figures/{figure.png.name})\n" for figure in figures]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _table(rows: Sequence[Sequence[str]]) -> list[str]:
+    head, *body = [[escape_markdown(cell) for cell in row] for row in rows]
+    return [f"| {' | '.join(line)} |" for line in (head, ["---"] * len(head), *body)]
+
+
+def _html(parts: Sequence[Section], grids: Sequence[Figure | None], figures: Sequence[Figure]) -> str:
+    from jinja2 import Environment, StrictUndefined
+
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    template = environment.from_string(Path(__file__).with_name("report.html").read_text(encoding="utf-8"))
+    shown = [None if grid is None else _picture(grid) for grid in grids]
+    pairs = list(zip(parts, shown, strict=True))
+    return template.render(parts=pairs, figures=[_picture(f) for f in figures], tolerance=TOLERANCE) + "\n"
+
+
+def _picture(figure: Figure) -> dict[str, str]:
+    data = base64.b64encode(figure.png.read_bytes()).decode()
+    return {"title": figure.title, "source": f"data:image/png;base64,{data}"}
