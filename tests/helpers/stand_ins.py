@@ -92,6 +92,12 @@ class StandIn(ImageNet256):
     samples: int = param(12, low=4)
     block: int = param(4, low=1)
 
+    def inception_file(self):
+        return None
+
+    def wanted(self):
+        return [pair for pair in super().wanted() if pair[0] != "Inception"]
+
     def evaluator(self, folder, device):
         saved = dict(EXTRACTORS)
         EXTRACTORS.update(dict.fromkeys(FakeInception.makes, _fake))

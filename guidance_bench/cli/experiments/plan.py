@@ -54,12 +54,12 @@ def plans(config: DictConfig) -> tuple[list[Plan], dict[str, str]]:
         UserError: what cannot be run, where it is not one of all rows.
     """
     if config.row != "all":
-        return [_plan(config)], {}
+        return [plan_of(config)], {}
     found, refused = [], {}
-    for row in _benchmark(config).declared.rows:  # type: ignore[attr-defined]
+    for row in rows_of(config):
         one = OmegaConf.merge(config, {"row": row})
         try:
-            plan = _plan(one)  # type: ignore[arg-type]
+            plan = plan_of(one)  # type: ignore[arg-type]
             plan.runner.specify(plan.others[0], plan.seeds[0])
         except UserError as error:
             refused[row] = str(error)
@@ -84,7 +84,17 @@ def _benchmark(config: DictConfig) -> Benchmark:
     return with_network(made, given["backbone"], given.get("weak", "")) if given else made
 
 
-def _plan(config: DictConfig) -> Plan:
+def rows_of(config: DictConfig) -> list[str]:
+    """The published rows of a configuration's benchmark; :class:`UserError` where it has none."""
+    return list(_benchmark(config).declared.rows)  # type: ignore[attr-defined]
+
+
+def plan_of(config: DictConfig) -> Plan:
+    """The one job of a configuration.
+
+    Raises:
+        UserError: a name, field or file that cannot be used.
+    """
     benchmark = _benchmark(config)
     method = build("method", config.method)
     solver = build("solver", config.solver) or benchmark.default_solver()

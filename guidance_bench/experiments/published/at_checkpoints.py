@@ -19,13 +19,14 @@ from ...evaluation.reference import load_reference
 from ...features.extraction import extract
 from ...features.extractors import extractors_for
 from ...features.feature_set import FeatureSet
+from ...features.inception_weights import wanted_weights
 from ...features.kept import FeatureMaker
 from ...metrics.base import METRICS
 from ...networks.autoencoders.base import Autoencoder, load_autoencoder
 from ...networks.backbone import Backbone, config_of
 from ...networks.checkpoints import load_backbone
 from ...sampling.solvers import SOLVERS, Solver
-from ...storage.hub import fetch
+from ...storage.hub import Wanted, fetch, wanted
 from ...storage.image_sets import ImageSource
 from ...storage.verified import file_sha256
 from ..benchmark import Benchmark, Evaluator, Networks, Setting
@@ -176,7 +177,9 @@ class CheckpointBenchmark(Benchmark):
         return {"backbone": kind, "name": name if known else "own", "sha256": file_sha256(fetch(source)), **settings}
 
     def networks(self, seed: int, folder: Path, device: torch.device) -> Networks:
-        """The checkpoints, loaded."""
+        """The checkpoints, loaded; what the evaluation needs is fetched too, before there are samples."""
+        self.reference_file()
+        self.inception_file()
         main = self._main.to(device)
         weak = load_backbone(self.weak, device=str(device)) if self.weak else None
         if main.num_classes != self.num_classes:
@@ -196,7 +199,7 @@ class CheckpointBenchmark(Benchmark):
     def evaluator(self, folder: Path, device: torch.device) -> Evaluator:
         """Inception's features against the reference's statistics."""
         needs = tuple(dict.fromkeys(n for m in self.metrics for n in METRICS.create(m).needs))
-        maker = FeatureMaker(extractors_for(needs, None, device), needs, BATCH)
+        maker = FeatureMaker(extractors_for(needs, self.inception_file(), device), needs, BATCH)
 
         def make(source: ImageSource, names: Any) -> FeatureSet:
             return extract(source, maker.extractors, names, BATCH, folder / "reference")
@@ -206,6 +209,44 @@ class CheckpointBenchmark(Benchmark):
         about = {k: v for k, v in found.identity.items() if k != "path"} | {"source": _said(source)}
         networks = [extractor.identity() for extractor in maker.extractors]
         return Evaluator("inception", maker, found.features, {"networks": networks, "reference": about})
+
+    def inception_file(self) -> Path | None:
+        """Inception's weights, with the classifier where the Inception Score is asked for; None: as found.
+
+        Raises:
+            UserError: they are not here and cannot be fetched.
+        """
+        chosen = wanted_weights("inception_score" in self.metrics)
+        return chosen.path if chosen.here else fetch(chosen.source)
+
+    def wanted(self) -> list[tuple[str, Wanted]]:
+        """Checkpoint, autoencoder with its statistics, reference, and Inception's weights with the classifier."""
+        known = self.declared.backbones.get(self.backbone)
+        if known is not None and known.checkpoint is None and not self.checkpoint:
+            lost = f"no checkpoint of {self.backbone!r} was published: give checkpoint=FILE of your own"
+            return [("checkpoint", Wanted(lost, Path(), "", 0, False))]
+        found = [("checkpoint", wanted(self.checkpoint_source()))]
+        found += [("weak network", wanted(self.weak))] if self.weak else []
+        if known is not None or found[0][1].here:
+            found += [("autoencoder", wanted(source)) for source in self._autoencoder_sources()]
+        found.append(("reference", wanted(self.reference or self.declared.protocol.reference)))
+        return [*found, ("Inception", wanted_weights("inception_score" in self.metrics))]
+
+    def _autoencoder_sources(self) -> list[str]:
+        if self.vae:
+            return [self.vae.partition(":")[2] if self.vae.startswith(("taesd:", "sd_vae_")) else self.vae]
+        name = self.about.autoencoder.name
+        named = {"sd_vae_ema": ["sd-vae-ema"], "sd_vae_mse": ["sd-vae-mse"], "va_vae": ["va-vae", "va-vae-statistics"]}
+        return named.get(name, [])
+
+    def reference_path(self) -> Path | None:
+        """The reference's file."""
+        return self.reference_file()
+
+    def image_bytes(self) -> int:
+        """Three bytes a pixel."""
+        _, height, width = self._main.shape
+        return 3 * height * width * self._autoencoder.factor**2
 
     def reference_file(self) -> Path:
         """The reference, fetched where it is not here."""
