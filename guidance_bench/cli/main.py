@@ -25,7 +25,6 @@ guidance-bench: compare guidance methods for diffusion and flow transformers
   guidance-bench run benchmark=digits method=my_method.py                    your own method
   guidance-bench list [backbones|methods|solvers|benchmarks|metrics|recipes] what there is
   guidance-bench check benchmark=digits method=ig          what run would do, and whether it can
-  guidance-bench list [backbones|methods|solvers|benchmarks|metrics]         what there is
   guidance-bench cite METHOD ...                           papers as BibTeX
   guidance-bench leaderboard [FOLDER] [output=FOLDER]      tables, figures and page from records
   guidance-bench report RUN ...                            was a published number reproduced
