@@ -10,7 +10,8 @@ from ...core.errors import UserError
 from ..options import split_options, wants_help
 
 HELP = """\
-guidance-bench report RUN|FOLDER... [output=report] [benchmark=FILE.py] [method=FILE.py]
+guidance-bench report RUN|FOLDER... [output=report]
+                      [benchmark=FILE.py] [method=FILE.py]
 
   RUN, FOLDER   records, folders of runs, or folders with records
   output        where report.md, report.html (one file that needs nothing
