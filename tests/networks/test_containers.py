@@ -260,12 +260,63 @@ def test_no_module_is_imported_for_a_file(tmp_path, monkeypatch):
     (tmp_path / "trap_module.py").write_text("raise SystemExit('imported')")
     monkeypatch.syspath_prepend(tmp_path)
     stream = b"\x80\x02}q\x00(X\x05\x00\x00\x00modelq\x01ctrap_module\nTrap\nq\x02)\x81q\x03u."
-    buffer, path = io.BytesIO(), tmp_path / "trap.pt"
-    torch.save({}, buffer)
+    path = with_pickle(tmp_path / "trap.pt", stream)
+    refused("'model' is a whole object of trap_module.Trap", path)
+
+
+def with_pickle(path, stream: bytes, base=None):
+    """A file of torch.save whose pickle is replaced."""
+    buffer = io.BytesIO()
+    torch.save({} if base is None else base, buffer)
     with zipfile.ZipFile(buffer) as old, zipfile.ZipFile(path, "w") as new:
         for name in old.namelist():
             new.writestr(name, stream if name.endswith("data.pkl") else old.read(name))
-    refused("'model' is a whole object of trap_module.Trap", path)
+    return path
+
+
+def test_a_flipped_bit_does_not_fill_the_memory(tmp_path):
+    """A place in the memo that no pickle of this length can have come to; Python would make room for all before it."""
+    for stream in (b"\x80\x02}r\xff\xff\xff\x7f.", b"\x80\x02}p2147483647\n."):
+        refused("is damaged, or no file of", with_pickle(tmp_path / "x.pt", stream))
+        (tmp_path / "y.pt").write_bytes(stream)
+        refused("is damaged, or no file of", tmp_path / "y.pt")
+
+
+@pytest.mark.parametrize("kind", ["zip", "legacy", "safetensors"])
+def test_damaged_files_are_one_line_or_read(tmp_path, kind):
+    """Bytes changed, cut out and put in, most of them in the pickle; nothing but our own error comes out."""
+    from guidance_bench.storage.checkpoint_files.containers import state_dict
+    from guidance_bench.storage.checkpoint_files.reading import read_checkpoint
+
+    path = tmp_path / "model.pt"
+    tensors = {f"blocks.{i}.weight": torch.ones(3, 4) for i in range(3)}
+    if kind == "safetensors":
+        save_file(tensors, path)
+    else:
+        content = {"ema": tensors, "args": argparse.Namespace(a=1), "numpy": np.random.get_state()[:1]}
+        torch.save(content, path, _use_new_zipfile_serialization=kind == "zip")
+    whole = path.read_bytes()
+    draw = random.Random(0)
+    start = whole.find(b"data.pkl") if kind == "zip" else 0
+    outcomes = collections.Counter()
+    for _ in range(150):
+        data = bytearray(whole)
+        for _ in range(draw.choice([1, 2, 5])):
+            place = min(start + draw.randrange(900), len(data) - 1)
+            kindof = draw.random()
+            if kindof < 0.7:
+                data[place] = draw.randrange(256)
+            elif kindof < 0.85:
+                del data[place : place + draw.randrange(1, 9)]
+            else:
+                data[place:place] = draw.randbytes(draw.randrange(1, 5))
+        path.write_bytes(data)
+        try:
+            state_dict(read_checkpoint(path)[0], None, "it")
+            outcomes["read"] += 1
+        except gb.UserError:
+            outcomes["refused"] += 1
+    assert outcomes["refused"] > 30 and outcomes.total() == 150
 
 
 # -- numbers

@@ -9,6 +9,7 @@ stand in nobody's way.
 from __future__ import annotations
 
 import pickle
+import pickletools
 from collections import OrderedDict
 from functools import cache
 from types import SimpleNamespace
@@ -94,12 +95,28 @@ _TENSORS: dict[tuple[str, str], Any] = {
 class Unpickler(pickle.Unpickler):
     """Python's unpickler with every name answered by this module."""
 
+    def __init__(self, file: Any, **options: Any) -> None:
+        _check_places(file)
+        super().__init__(file, **options)
+
     def find_class(self, module: str, name: str) -> Any:
         """What stands for ``module.name``; :class:`RunsCode` for what only a hostile file needs."""
         module = "builtins" if module == "__builtin__" else module
         if module.split(".")[0] in _HOSTILE_MODULES or (module, name) in _HOSTILE_NAMES:
             raise RunsCode(f"{module}.{name}")
         return _TENSORS.get((module, name)) or _placeholder(module, name)
+
+
+def _check_places(file: Any) -> None:
+    """Raise ``UnpicklingError`` where a pickle wants to remember something at a place that it cannot have come to.
+
+    Python's unpickler makes room up to that place, be it the two-thousand-millionth: a flipped bit fills the memory.
+    """
+    start = file.tell()
+    for count, (opcode, argument, _) in enumerate(pickletools.genops(file)):
+        if opcode.name in ("PUT", "BINPUT", "LONG_BINPUT") and (argument or 0) > count:
+            raise pickle.UnpicklingError(f"place {argument} after {count} steps")
+    file.seek(start)
 
 
 @cache
