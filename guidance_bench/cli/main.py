@@ -116,6 +116,7 @@ VERBS = {
     "clean": "results.clean",
     "speed": "about.speed",
     "compare": "results.compare",
+    "strength": "results.strength",
     "tune": "experiments.tune",
     "version": "about.version",
 }

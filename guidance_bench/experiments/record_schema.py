@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ..core.errors import UserError
+from ..core.identity import canonical
 
 #: Longest text, deepest nesting, most values, and largest size of an integer anywhere in a record.
 MAX_TEXT, MAX_DEPTH, MAX_VALUES, MAX_INTEGER = 20_000, 16, 100_000, 2**64
@@ -42,7 +43,10 @@ RESERVED = frozenset(
         "held_out_sd",
         "ties",
         "shared_seeds",
-        "reproductions",
+        "tuned",
+        "strength",
+        "over_cfg",
+        "over_cfg_tie",
     ]
 )
 
@@ -187,6 +191,8 @@ def check(record: Any, source: str) -> None:
 
 def _plain(record: Any, source: str) -> None:
     """Limits that hold everywhere, also in the parts that no model names."""
+    if _is_small(record):
+        return
     waiting, seen = [(record, 0)], 0
     while waiting:
         value, depth = waiting.pop()
@@ -205,6 +211,27 @@ def _plain(record: Any, source: str) -> None:
             raise UserError(f"{source} is not a valid record: it holds an integer beyond 2^64")
         elif isinstance(value, float) and not abs(value) < float("inf"):
             raise UserError(f"{source} is not a valid record: it does not hold finite numbers only")
+
+
+#: What a look at the canonical text cannot clear: many digits in a row outside a text, half of a surrogate pair.
+DOUBTFUL = re.compile(r"[:,\[]-?\d{19}|\\ud[89a-f]")
+NO_BRACKETS = str.maketrans("", "", "".join(map(chr, (n for n in range(128) if chr(n) not in "[]{}"))))
+
+
+def _is_small(record: Any) -> bool:
+    """Whether a record is within all limits by its canonical text alone, which is ten times sooner than a walk."""
+    try:
+        text = canonical(record)
+    except (ValueError, TypeError, RecursionError):
+        return False
+    if len(text) > MAX_TEXT or DOUBTFUL.search(text):
+        return False
+    nested = text.translate(NO_BRACKETS)
+    for _ in range(MAX_DEPTH):
+        if not nested:
+            return True
+        nested = nested.replace("[]", "").replace("{}", "")
+    return False
 
 
 def _text(text: str, source: str) -> None:

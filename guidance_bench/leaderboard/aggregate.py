@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..core.errors import UserError, did_you_mean
 from ..core.identity import canonical
@@ -47,9 +48,13 @@ def aggregate(frame: pd.DataFrame, metrics: Sequence[str] | None = None) -> pd.D
             raise UserError(
                 f"no run has the metric {name!r} (they have: {', '.join(known)}){did_you_mean(name, known)}"
             )
-    runs = distinct_runs(frame)
+    runs = distinct_runs(frame).sort_values(["seed", "run_id"], ignore_index=True)
     keys = [runs["protocol"], runs["method"], runs["parameters"].map(canonical)]
-    rows = [_setting_row(group.sort_values(["seed", "run_id"]), names) for _, group in runs.groupby(keys, sort=True)]
+    costs = [str(c) for c in runs.columns if str(c).startswith("cost.")]
+    numbers = {name: runs[name].to_numpy(dtype=float) for name in (*names, *costs)}
+    others = {name: runs[name].tolist() for name in (*SHARED, "method", "parameters", "seed", "run_id")}
+    groups = runs.groupby(keys, sort=True).indices
+    rows = [_setting_row(np.sort(groups[key]), numbers, others, names) for key in sorted(groups)]
     rows.sort(
         key=lambda r: (r["benchmark"], r["protocol"], r["method"] != "none", r["method"], sort_key(r["parameters"]))
     )
@@ -67,14 +72,27 @@ def distinct_runs(frame: pd.DataFrame) -> pd.DataFrame:
     return runs.assign(method=runs["method"].where(codes == 1, renamed))
 
 
-def _setting_row(group: pd.DataFrame, metrics: Sequence[str]) -> dict[str, Any]:
-    first = group.iloc[0]
-    row: dict[str, Any] = {name: first[name] for name in (*SHARED, "method", "parameters")}
-    row |= {"n": len(group), "seeds": group["seed"].tolist(), "run_ids": group["run_id"].tolist()}
+def _setting_row(
+    places: NDArray[Any],
+    numbers: Mapping[str, NDArray[np.float64]],
+    others: Mapping[str, list[Any]],
+    metrics: Sequence[str],
+) -> dict[str, Any]:
+    """One setting from its runs' places in the columns; arrays, because a frame a setting costs milliseconds."""
+    row: dict[str, Any] = {name: others[name][places[0]] for name in (*SHARED, "method", "parameters")}
+    runs = {"seeds": "seed", "run_ids": "run_id"}
+    row |= {"n": len(places), **{title: [others[name][i] for i in places] for title, name in runs.items()}}
     for name in metrics:
-        values = group[name].dropna()
-        row |= {name: values.mean(), f"{name}.sd": values.std(ddof=1), f"{name}.values": group[name].tolist()}
-    return row | {c: group[c].mean() for c in group.columns if str(c).startswith("cost.")}
+        values = numbers[name][places]
+        known = values[~np.isnan(values)]
+        spread = float(known.std(ddof=1)) if len(known) > 1 else math.nan
+        row |= {name: _mean(known), f"{name}.sd": spread, f"{name}.values": values.tolist()}
+    costs = (name for name in numbers if name not in metrics)
+    return row | {name: _mean(one[~np.isnan(one)]) for name in costs for one in (numbers[name][places],)}
+
+
+def _mean(values: NDArray[np.float64]) -> float:
+    return float(values.mean()) if len(values) else math.nan
 
 
 def _texts(group: pd.DataFrame) -> pd.Series[str]:

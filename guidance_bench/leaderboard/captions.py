@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from .metric_columns import Column, readable_space
@@ -91,6 +91,25 @@ def _lacking(best: pd.DataFrame) -> list[str]:
     ]
     listed = "; ".join(lacking[:8]) + (f"; and {len(lacking) - 8} more" if len(lacking) > 8 else "")
     return [f"Ranks are over the seeds that all methods have ({', '.join(map(str, sorted(shared)))}): {listed}."]
+
+
+#: Fréchet distances of fewer samples need a word on their bias.
+ENOUGH = 10_000
+
+
+def bias_note(settings: pd.DataFrame, metrics: Sequence[Column]) -> str:
+    """What few samples do to Fréchet distances; "" where there are enough, or none is shown."""
+    samples = int(settings["samples"].iloc[0])
+    shown = [column for column in metrics if column.base in ("fid", "sfid", "frechet_distance")]
+    if samples >= ENOUGH or not shown:
+        return ""
+    titles = ", ".join(column.title for column in shown)
+    limit = any(column.base == "fid_infinity" for column in metrics)
+    way = "FID infinity beside it is extrapolated" if limit else "the metric fid_infinity extrapolates"
+    return (
+        f"{titles} of {samples:,} samples is biased upwards, by about a constant over that number: compare equal "
+        f"numbers of samples only; {way} to infinitely many (arXiv 1911.07023)."
+    )
 
 
 def _seeds(best: pd.DataFrame) -> str:

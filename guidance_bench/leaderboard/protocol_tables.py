@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from ..core.errors import UserError
@@ -84,6 +84,29 @@ def _table(protocol: str, frame: pd.DataFrame, primary: str | None, metrics: Seq
     again = reproductions(frame)
     words = " ".join(part for part in (note(chosen, column), reproduction_note(again, column)) if part)
     return Table(protocol, column, caption(settings), words, runs, settings, chosen, again)
+
+
+def with_tuning(table: Table, tunings: Sequence[Mapping[str, Any]]) -> Table:
+    """The table with a column ``tuned``: the samples that a search spent to find a row's setting; 0 where none did."""
+    name = str(table.settings["benchmark"].iloc[0])
+    spent, seeds = [], set()
+    for _, row in table.best.iterrows():
+        found = [t for t in tunings if t["benchmark"] == name and _is_from(row, t)]
+        spent.append(max((int(t["spent"]) for t in found), default=0))
+        seeds |= {seed for t in found for seed in t["search"]["seeds"]}
+    if not any(spent):
+        return table
+    words = (
+        f"Tuned: samples spent by guidance-bench tune to find the setting, on seeds that are not reported "
+        f"({', '.join(map(str, sorted(seeds)))})."
+    )
+    return replace(table, best=table.best.assign(tuned=spent), note=f"{table.note} {words}")
+
+
+def _is_from(row: Any, tuning: Mapping[str, Any]) -> bool:
+    """Whether a row's setting is what a search found."""
+    found = tuning["best"]["parameters"]
+    return tuning["search"]["method"] == row["method"] and all(row["parameters"].get(k) == v for k, v in found.items())
 
 
 def _default_primary(benchmark: str, metrics: Sequence[str]) -> str:

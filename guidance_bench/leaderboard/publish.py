@@ -9,16 +9,18 @@ from typing import TYPE_CHECKING, Any
 from ..core.console import say, width
 from ..core.errors import UserError
 from ..experiments.records import to_frame
+from ..experiments.tuning.tune import read_tunings
 from ..storage.files import write_text
 from .aggregate import aggregate, best, metrics_of, pareto
-from .captions import short_note
+from .captions import bias_note, short_note
+from .comparison.equal_cfg import read_strengths, with_equal_cfg
 from .comparison.reproductions import reproduction_sheet
 from .figures.sample_grids import Images, StoredSamples
 from .formats.csv import settings_csv
 from .formats.latex import latex
 from .formats.markdown import escape_markdown, markdown
 from .formats.terminal import terminal
-from .protocol_tables import Table, tables
+from .protocol_tables import Table, tables, with_tuning
 from .sheets import SPEED, best_sheet, compact_sheet, paper_sheet, settings_sheet
 
 if TYPE_CHECKING:
@@ -47,10 +49,16 @@ def publish(
     records: Sequence[Mapping[str, Any]], folder: Path, *, stores: Path | None = None, full_latex: bool = False
 ) -> dict[str, Path]:
     """:func:`write_leaderboard`, then print the tables and where everything lies."""
-    written = write_leaderboard(records, folder, stores=stores, full_latex=full_latex)
+    tunings = read_tunings(stores) if stores else []
+    strengths = read_strengths(stores) if stores else {}
+    more: dict[str, Any] = {"full_latex": full_latex, "tunings": tunings, "strengths": strengths}
+    written = write_leaderboard(records, folder, stores=stores, **more)
     for table in tables(to_frame(records)).values():
         say(f"\n{table.benchmark}, protocol {table.protocol}: each method's best setting of those tried")
         say(terminal_table(table.best))
+        bias = bias_note(table.settings, table.metrics)
+        if bias:
+            say(bias)
     say(f"\nleaderboard: {folder / 'leaderboard.html'} (also .md, .csv, .tex)\nfigures:     {folder / 'figures'}")
     return written
 
@@ -61,6 +69,8 @@ def write_leaderboard(
     *,
     primary: str | None = None,
     metrics: Sequence[str] | None = None,
+    tunings: Sequence[Mapping[str, Any]] = (),
+    strengths: Mapping[str, float] | None = None,
     samples: Mapping[str, Images] | None = None,
     stores: Path | None = None,
     full_latex: bool = False,
@@ -72,6 +82,9 @@ def write_leaderboard(
         folder: where to write.
         primary: metric that ranks the methods; None: each benchmark's own.
         metrics: columns to show; None: all.
+        tunings: records of searches (:func:`guidance_bench.experiments.tuning.tune.read_tunings`); settings that they
+            found are shown with the samples that it took.
+        strengths: w_e by run (:func:`.comparison.equal_cfg.read_strengths`), for the gain over CFG of equal strength.
         samples: images (N, H, W, C) uint8 by run_id, for the sample grids; only those of the best settings are read.
         full_latex: all columns in the LaTeX table, which then is wider than a text.
         stores: instead of ``samples``, the output folder that holds the runs' sample stores.
@@ -87,7 +100,8 @@ def write_leaderboard(
 
     if not records:
         raise UserError("a leaderboard needs at least one record")
-    found = list(tables(to_frame(records), primary, metrics).values())
+    tabled = tables(to_frame(records), primary, metrics).values()
+    found = [with_equal_cfg(with_tuning(table, tunings), strengths or {}) for table in tabled]
     if samples is None:
         samples = StoredSamples(stores, records) if stores else {}
     figures = [write_figures(table, folder / "figures", _suffix(table, found), samples) for table in found]

@@ -72,9 +72,11 @@ def best_sheet(best: pd.DataFrame, metrics: Sequence[Column]) -> Sheet:
         gain_field(best, metrics[0]),
         *held_out_field(best, metrics[0]),
         *ties_field(best),
+        *over_cfg_fields(best),
         nfe_field(best),
         speed_field(best),
         count_field("Settings", best["settings"].tolist()),
+        *_tuned(best),
         *_seeds(best),
     ]
 
@@ -192,6 +194,23 @@ def _links(title: str, ids: Sequence[Sequence[str]], labels: Sequence[Sequence[o
     pairs = [tuple(zip(runs, map(str, names), strict=True)) for runs, names in zip(ids, labels, strict=True)]
     cells = [Cell(" ".join(label for _, label in pair), pair[0][1], runs=pair) for pair in pairs]
     return Field(title, cells, numeric=False)
+
+
+def over_cfg_fields(best: pd.DataFrame) -> Sheet:
+    """Strength in units of CFG, and the gain over CFG of equal strength with its tie mark; where they were measured."""
+    if "over_cfg" not in best:
+        return []
+    strengths = [Cell(f"{w:.2f}" if math.isfinite(w) else "-", w) for w in best["strength"].tolist()]
+    gains = zip(best["over_cfg"].tolist(), best["over_cfg_tie"].tolist(), strict=True)
+    cells = [Cell(f"{g:+.1f} %{' =' if tie else ''}" if math.isfinite(g) else "-", g) for g, tie in gains]
+    return [Field("w_e", strengths), Field("Over CFG", cells)]
+
+
+def _tuned(best: pd.DataFrame) -> Sheet:
+    """Samples that a search spent, where one did."""
+    if "tuned" not in best:
+        return []
+    return [Field("Tuned", [Cell(f"{n:,}" if n else "-", n) for n in best["tuned"].tolist()])]
 
 
 def _seeds(rows: pd.DataFrame) -> Sheet:

@@ -8,12 +8,16 @@ import time
 from pathlib import Path
 
 import pytest
+from synthetic_records import record_of
 
 from guidance_bench.cli.main import main
 from guidance_bench.core.errors import UserError
+from guidance_bench.experiments.records import committed_results, read_records, seal
 from guidance_bench.experiments.tuning.search import Search, best_of, rungs_of, search
 from guidance_bench.experiments.tuning.space import Axis, search_space
 from guidance_bench.experiments.tuning.tune import read_tunings
+from guidance_bench.leaderboard.publish import write_leaderboard
+from guidance_bench.storage.files import read_json
 
 pytest.importorskip("optuna")
 TINY = str(Path(__file__).parents[1] / "helpers" / "tiny_benchmark.py")
@@ -37,6 +41,18 @@ def test_it_finds_the_minimum_of_a_known_curve_at_half_the_cost_of_a_grid():
     best = best_of(trials)
     assert len(best["scores"]) == 2 and 0.2 <= best["parameters"]["scale"] - 1 <= 0.8
     assert len(trials) >= 5 and {trial["spent"] for trial in trials} <= {125, 625}
+
+
+def test_the_committed_search_found_the_grids_minimum_at_half_its_cost():
+    """Internal Guidance on the digits: the pilot's grid has seven strengths, each twice the one before."""
+    found = read_json(Path(committed_results()).parent / "tuning_ig.json")
+    assert found["sha256"] == seal(found)["sha256"] and found["search"]["seeds"] == [100]
+    pilot = [r for r in read_records(committed_results() / "digits_pilot") if r["spec"]["method"]["name"] == "ig"]
+    values = {r["spec"]["method"]["parameters"]["scale"] - 1: r["metrics"][found["metric"]]["mean"] for r in pilot}
+    assert len(values) == 7 and found["spent"] <= sum(r["spec"]["samples"] for r in pilot) / 2
+    least, strength = min(values, key=values.get), found["best"]["parameters"]["scale"] - 1
+    assert 0.5 <= strength / least <= 2.0
+    assert found["best"]["value"] < sorted(values.values())[2]  # better than all but the grid's best two
 
 
 def test_several_parameters_and_seeds():
@@ -105,6 +121,19 @@ def test_the_verb_keeps_a_record_and_goes_on(tmp_path, capsys):
     path.write_text(json.dumps({**longer, "spent": 1}))
     with pytest.raises(UserError, match="does not fit"):
         read_tunings(tmp_path)
+
+
+def test_the_board_shows_what_the_search_spent(tmp_path):
+    found = {"scale": 1.4}
+    tuning = {"benchmark": "digits", "best": {"parameters": found}, "spent": 1750}
+    tuning["search"] = {"method": "ig", "seeds": [1000]}
+    records = [record_of("none"), record_of("ig", found), record_of("cfg", {"scale": 1.1})]
+    files = write_leaderboard(records, tmp_path, tunings=[tuning])
+    rows = files["leaderboard.md"].read_text(encoding="utf-8").splitlines()
+    best = {line.split(" | ")[0]: line for line in rows if line.startswith("| ")}
+    assert best["| Method"] and any("| 1,750 |" in line for line in rows if line.startswith("| ig "))
+    assert not any("1,750" in line for line in rows if line.startswith(("| cfg ", "| none ")))
+    assert any("on seeds that are not reported (1000)" in line for line in rows)
 
 
 def test_mistakes_are_one_line(tmp_path, capsys):

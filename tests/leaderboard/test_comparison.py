@@ -13,6 +13,7 @@ from synthetic_records import BASE, record_of
 
 from guidance_bench.experiments.records import to_frame
 from guidance_bench.leaderboard.aggregate import aggregate, best
+from guidance_bench.leaderboard.captions import bias_note
 from guidance_bench.leaderboard.comparison.paired import holm, letters, moderated, paired, sign_flip, tie_letters
 from guidance_bench.leaderboard.protocol_tables import tables
 
@@ -151,3 +152,12 @@ def test_one_more_run_with_a_seed_of_its_own_leaves_the_held_out_value():
         after = best(aggregate(to_frame(records + more)), FD).set_index("method")
         assert after["held_out"].to_dict() == before["held_out"].to_dict()
         assert after["setting"]["ig"] == "scale=1.4"
+
+
+def test_the_bias_of_few_samples_is_said():
+    (table,) = tables(to_frame(board())).values()
+    assert bias_note(table.settings, table.metrics).startswith("FD of 1,000 samples is biased upwards")
+    assert bias_note(table.settings.assign(samples=50_000), table.metrics) == ""
+    inception = [record_of("none", metrics={"fid": 9.0, "fid_infinity": 8.0}, suffix="", evaluator="inception")]
+    (table,) = tables(to_frame(inception)).values()
+    assert "FID infinity beside it is extrapolated" in bias_note(table.settings, table.metrics)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from guidance_bench.core.errors import UserError
 from guidance_bench.experiments import record_schema
 from guidance_bench.experiments.record_schema import json_schema
 from guidance_bench.experiments.records import MAX_BYTES, read_record, validate
+from guidance_bench.leaderboard.formats.rows import STEERING, visible
 from guidance_bench.leaderboard.publish import write_leaderboard
 
 
@@ -42,6 +44,12 @@ def test_what_is_read_is_harmless_in_every_format():
     found = [(what, record) for what, record in accepted()[0] if any(name in what for name in names)]
     assert len(found) > 40
     check_all(found[::3])
+
+
+def test_every_sign_that_steers_is_known():
+    steers = {c for c in map(chr, range(0x110000)) if unicodedata.category(c) in ("Cc", "Cf", "Cs")} - {"\n", "\t"}
+    assert {c for c in steers if not STEERING.fullmatch(c)} == set()
+    assert visible("a\u202eb\n\tc é") == "a�b\n\tc é"
 
 
 @pytest.mark.slow

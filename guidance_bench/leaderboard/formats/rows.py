@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import itertools
-import unicodedata
+import re
 from collections.abc import Iterator
 
 from ..sheets import Cell, Field, Sheet
+
+#: Signs of the classes Cc, Cf and Cs, but for the tabulator and the end of a line.
+STEERING = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u0600-\u0605\u061c\u06dd\u070f\u0890\u0891\u08e2\u180e\u200b-\u200f\u202a-\u202e"
+    "\u2060-\u206f\ud800-\udfff\ufeff\ufff9-\ufffb\U000110bd\U000110cd\U00013430-\U0001343f\U0001bca0-\U0001bca3"
+    "\U0001d173-\U0001d17a\U000e0001\U000e0020-\U000e007f]"
+)
 
 
 def rows_of(sheet: Sheet) -> Iterator[tuple[tuple[Field, Cell], ...]]:
@@ -28,6 +35,4 @@ def printable(text: str) -> str:
 
 def visible(text: str) -> str:
     """The same, but blanks and line ends stay."""
-    if text.isascii() and text.isprintable():
-        return text
-    return "".join("�" if unicodedata.category(s) in ("Cc", "Cf", "Cs") and s not in "\n\t" else s for s in text)
+    return text if text.isascii() and text.isprintable() else STEERING.sub("�", text)

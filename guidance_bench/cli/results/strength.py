@@ -1,0 +1,48 @@
+"""``guidance-bench strength OUTPUT``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from ...core.console import say
+from ...core.errors import UserError
+from ..options import split_options, wants_help, whole_number
+
+HELP = """\
+guidance-bench strength RUNS [samples=64] [output=outputs] [device=auto]
+
+How strong is a method in units of CFG? For each run the scale of CFG whose
+velocity the method's comes closest to, over time (w_e). With these the
+leaderboard of the output folder shows each method's gain over CFG of equal
+strength. Its evaluations are no cost of the method.
+
+  RUNS      a record, or a folder of records such as an output folder
+  samples   of each run, the first so many
+  output    where the networks are, and where strength/RUN.json goes"""
+
+
+def command(arguments: Sequence[str]) -> int:
+    """Measure what is not measured yet; a line for each run.
+
+    Raises:
+        UserError: no records, a network without a null label, or a plug-in that is not loaded.
+    """
+    if wants_help(arguments):
+        print(HELP)
+        return 0 if arguments else 2
+    words, options = split_options(arguments, {"samples": "64", "output": "outputs", "device": "auto"})
+    if len(words) != 1:
+        raise UserError("strength takes one record or folder of records: guidance-bench strength outputs")
+    count = whole_number("samples", options["samples"], 1)
+
+    from ...core.environment import pick_device
+    from ...experiments.records import read_records
+    from ...report.strength import strengths
+
+    records = read_records(words[0])
+    if not records:
+        raise UserError(f"{words[0]!r} holds no records")
+    for record, mean in strengths(records, Path(options["output"]), pick_device(options["device"]), count):
+        say(f"{record['run_id']}  {record['spec']['method']['name']:<24} w_e {mean:.3f}")
+    return 0

@@ -1,0 +1,55 @@
+"""The strength of runs in units of CFG, measured on their own networks and kept beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ..core.randomness import initial_noise, label_sequence
+from ..leaderboard.comparison.equal_cfg import strength_file
+from ..storage.files import read_sealed, write_sealed
+from .equivalent_cfg import cfg_equivalent_strength
+from .rebuild import rebuild
+
+#: What a file of it holds.
+KEYS = ("run_id", "samples", "t", "w_e", "sd", "mean")
+
+
+def strengths(
+    records: Iterable[Mapping[str, Any]], output: Path, device: torch.device, samples: int = 64
+) -> Iterator[tuple[Mapping[str, Any], float]]:
+    """Each record with its mean w_e; what was measured before on as many samples is read.
+
+    Args:
+        records: valid ones.
+        output: the output folder with the networks, where ``strength/<run_id>.json`` goes.
+        device: where networks run.
+        samples: the first so many of each run.
+
+    Raises:
+        UserError: as :func:`guidance_bench.report.rebuild.rebuild`; a network without a null label.
+    """
+    networks: dict[Any, Any] = {}
+    for record in records:
+        path = strength_file(output, record["run_id"])
+        if path.is_file():
+            kept = read_sealed(path, KEYS)
+            if kept["samples"] == samples:
+                yield record, kept["mean"]
+                continue
+        runner, setting = rebuild(record, output, device)
+        seed = record["spec"]["seed"]
+        key = (record["spec"]["benchmark"]["name"], record["spec"]["precision"], seed)
+        runner._networks = networks.setdefault(key, runner._networks)
+        made = runner.networks(seed)
+        method, _ = runner.prepare(setting.create(), made, seed)
+        count = min(samples, runner.benchmark.samples)
+        labels = label_sequence(runner.benchmark.labels, runner.benchmark.samples, runner.benchmark.num_classes, seed)
+        noise = initial_noise(seed, range(count), made.main.shape)
+        rest = {"labels": labels[:count], "noise": noise, "weak": made.weak, "seed": seed}
+        found = cfg_equivalent_strength(made.main, method, runner.solver, **rest)
+        write_sealed(path, {"run_id": record["run_id"], "samples": samples, **found.as_dict()})
+        yield record, found.mean

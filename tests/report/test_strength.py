@@ -1,0 +1,68 @@
+"""Strength in units of CFG, against what it must be."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+import torch
+
+import guidance_bench as gb
+from guidance_bench.report.equivalent_cfg import cfg_equivalent_strength
+
+
+@pytest.fixture(scope="module")
+def network():
+    torch.manual_seed(0)
+    shape = {"input_size": 8, "patch_size": 4, "in_channels": 1, "num_classes": 10, "num_heads": 2}
+    made = gb.BACKBONES.create("sit", **shape, hidden_size=16, depth=2, tap=1).build()
+    with torch.no_grad():
+        for _, parameter in made.named_parameters():
+            parameter.add_(0.1 * torch.randn(parameter.shape))
+    return made.eval()
+
+
+def measure(network, method, solver=None, **more):
+    noise = torch.randn((4, 1, 8, 8), generator=torch.Generator().manual_seed(1))
+    solver = solver or gb.SOLVERS.create("euler", steps=5)
+    return cfg_equivalent_strength(network, method, solver, labels=torch.arange(4), noise=noise, **more)
+
+
+def test_cfg_is_as_strong_as_its_scale_and_none_is_one(network):
+    found = measure(network, gb.METHODS.create("cfg", scale=1.7))
+    assert found.means == pytest.approx([1.7] * 5, abs=1e-5) and max(found.spreads) < 1e-4
+    assert found.times == pytest.approx([1.0, 0.8, 0.6, 0.4, 0.2])
+    assert measure(network, gb.METHODS.create("none")).means == pytest.approx([1.0] * 5, abs=1e-5)
+
+
+def test_an_interval_shows_over_time(network):
+    found = measure(network, gb.METHODS.create("cfg", scale=2.0, high=0.5))
+    assert found.means == pytest.approx([1.0, 1.0, 1.0, 2.0, 2.0], abs=1e-5)
+    assert found.mean == pytest.approx(1.4, abs=1e-5)
+
+
+@pytest.mark.parametrize("name", ["ig", "apg", "sg_prev"])
+def test_the_samples_are_those_of_the_method_alone(network, name, monkeypatch):
+    """Measuring changes nothing, for methods with state and in other spaces too."""
+    from guidance_bench.report import equivalent_cfg as strength
+
+    kept = []
+    plain = strength.sample
+    monkeypatch.setattr(strength, "sample", lambda *a, **k: kept.append(plain(*a, **k)))
+    method = gb.METHODS.create(name)
+    solver = gb.SOLVERS.create("heun", steps=3)
+    found = measure(network, method, solver)
+    noise = torch.randn((4, 1, 8, 8), generator=torch.Generator().manual_seed(1))
+    alone = gb.sample(network, method, solver, labels=torch.arange(4), noise=noise)
+    assert torch.allclose(kept[0], alone, atol=1e-5)
+    assert all(torch.isfinite(torch.tensor(found.means))) and len(found.means) >= 5
+
+
+def test_a_network_whose_classes_are_equal_has_no_strength(network):
+    blind = copy.deepcopy(network)
+    with torch.no_grad():
+        for name, parameter in blind.named_parameters():
+            if "label" in name or "class" in name or name.startswith("y_"):
+                parameter.zero_()
+    with pytest.raises(gb.UserError, match="equal velocities"):
+        measure(blind, gb.METHODS.create("cfg"))
