@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from guidance_bench.guidance.filters import gaussian_blur
 from guidance_bench.networks.backbone import Edit
+from guidance_bench.networks.own_edits import OwnEdit, own_edit
 
 from .embeddings import Rotary
 
@@ -80,6 +81,8 @@ class Attention(nn.Module):
             q = blur_queries(q, blur.amount)  # before the rotary turn: what is asked is blurred, not from where
         if rotary is not None:
             q, k = rotary(q), rotary(k)
+        for own, edit in registered(edits, "attention"):
+            return cast(Tensor, own.function(edit, q, k, v))
         return F.scaled_dot_product_attention(q, k, v)
 
     def map(self, x: Tensor, rotary: Rotary | None = None) -> Tensor:
@@ -163,6 +166,14 @@ class FinalLayer(nn.Module):
 def find(edits: Sequence[Edit], kind: str) -> Edit | None:
     """The edit of a kind, if there is one."""
     return next((edit for edit in edits if edit.kind == kind), None)
+
+
+def registered(edits: Sequence[Edit], place: str) -> Iterator[tuple[OwnEdit, Edit]]:
+    """The registered edits that act at a place, with their functions."""
+    for edit in edits:
+        own = own_edit(edit.kind)
+        if own and own.place == place:
+            yield own, edit
 
 
 def segments(edits: Sequence[Edit], count: int) -> Iterator[tuple[slice, list[Edit]]]:

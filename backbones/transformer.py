@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import cast
 
 import torch
@@ -13,8 +14,9 @@ from torch import Tensor, nn
 from guidance_bench.core.errors import UserError
 from guidance_bench.core.parameters import param
 from guidance_bench.networks.backbone import Backbone, BackboneConfig, Edit, Prediction
+from guidance_bench.networks.own_edits import PLACES, own_edit
 
-from .blocks import BLOCK_EDITS, Block, FinalLayer, Modulation, Norm, find, segments, shuffle_tokens
+from .blocks import BLOCK_EDITS, Block, FinalLayer, Modulation, Norm, find, registered, segments, shuffle_tokens
 from .embeddings import (
     LabelEmbedder,
     PatchEmbed,
@@ -89,6 +91,7 @@ class Transformer(Backbone):
     """
 
     edits = BLOCK_EDITS | {"time_noise", "class_noise"}
+    edit_places = frozenset(PLACES)
     float32_parts = ("t_embedder", "feat_rope")
 
     def __init__(self, config: TransformerConfig) -> None:
@@ -119,7 +122,7 @@ class Transformer(Backbone):
         """As the base class; besides, a block's edit must name a block, for it would change nothing otherwise."""
         super().check(taps, edits, maps)
         for edit in edits:
-            if edit.kind in BLOCK_EDITS and not edit.layers:
+            if (edit.kind in BLOCK_EDITS or own_edit(edit.kind)) and not edit.layers:
                 raise UserError(f"edit {edit.kind!r} names no block; give layers out of 1..{self.depth}")
 
     def predict(
@@ -166,13 +169,21 @@ class Transformer(Backbone):
         return parts[0] if len(parts) == 1 else torch.cat(parts)
 
     def _edited_rows(self, layer: int, tokens: Tensor, condition: Tensor, edits: Sequence[Edit]) -> Tensor:
-        block = self.blocks[layer - 1]
+        edits = [replace(edit, layers=(layer,)) for edit in edits]
+
+        def block(tokens: Tensor) -> Tensor:
+            return cast(Tensor, self.blocks[layer - 1](tokens, condition, self.feat_rope, edits))
+
+        for own, edit in registered(edits, "tokens"):
+            tokens = own.function(edit, tokens)
+        for own, edit in registered(edits, "block"):
+            block = partial(own.function, edit, block)
         shuffle = find(edits, "token_shuffle")
         if not shuffle:
-            return cast(Tensor, block(tokens, condition, self.feat_rope, edits))
+            return block(tokens)
         # The residual stream keeps its order: a block reads shuffled tokens and adds what it makes of them.
         mixed = shuffle_tokens(tokens, shuffle, layer)
-        return tokens + cast(Tensor, block(mixed, condition, self.feat_rope, edits)) - mixed
+        return tokens + block(mixed) - mixed
 
     def _velocity(self, head: FinalLayer, tokens: Tensor, condition: Tensor) -> Tensor:
         return unpatchify(head(tokens, condition), self.config.patch_size)[:, : self.config.in_channels]

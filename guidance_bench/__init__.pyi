@@ -14,6 +14,7 @@ from .metrics.base import METRICS, Metric, register_metric
 from .networks.backbone import BACKBONES, Backbone, BackboneConfig, Edit, Prediction, register_backbone
 from .networks.checkpoints import load_backbone, save_backbone
 from .networks.dataset import Dataset
+from .networks.own_edits import register_edit
 from .sampling.dry_run import check_method
 from .sampling.ledger import Ledger
 from .sampling.sampler import sample
@@ -68,6 +69,7 @@ __all__ = [
     "param",
     "register_backbone",
     "register_benchmark",
+    "register_edit",
     "register_method",
     "register_metric",
     "register_recipe",

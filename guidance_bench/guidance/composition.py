@@ -54,7 +54,7 @@ class Composition(Guidance):
             return prepared
 
         fields = vars(self)
-        changed: dict[str, Any] = {"method": ready(fields["method"])} if "method" in fields else {}
+        changed: dict[str, Any] = {k: ready(fields[k]) for k in ("method", "null") if fields.get(k) is not None}
         if "methods" in fields:
             changed["methods"] = tuple(map(ready, fields["methods"]))
         return replace(self, **changed), measured
@@ -77,7 +77,7 @@ class Composition(Guidance):
         return self._described(lambda method: {"parameters": method.identity(), **_code(method)})
 
     def _described(self, describe: Callable[[Guidance], dict[str, Any]]) -> dict[str, Any]:
-        own = {k: v for k, v in super().parameters().items() if k not in ("method", "methods")}
+        own = {k: v for k, v in super().parameters().items() if k not in ("method", "methods", "null")}
         inside = {id(m): m for m in self.parts().values()}.values()
         return {**own, "methods": [{"name": m.name, **describe(m)} for m in inside]}
 
@@ -138,7 +138,8 @@ class Scheduled(Composition):
 class CFGOver(Composition):
     """Classifier-free guidance of a guided velocity: the method runs with the class and without, in one batch.
 
-    v = g(null) + scale (g(class) - g(null)), where g is the method's answer; ``ig_cfg`` is this over ``ig``.
+    v = g(null) + scale (g(class) - g(null)), where g is the method's answer; ``ig_cfg`` is this over ``ig``. The branch
+    without a class can have another method, ``null``.
     """
 
     name = "cfg_over"
@@ -147,10 +148,11 @@ class CFGOver(Composition):
     low: float = param(0.0, high=1.0, doc="CFG from this time (0 = data)")
     high: float = param(1.0, high=1.0, doc="CFG up to this time (1 = noise)")
     channels: int | None = param(None, low=1, doc="CFG on the first channels only; none: all")
+    null: Guidance | None = field(default=None)
 
     def parts(self) -> Parts:
-        """The method twice: each branch has a state."""
-        return {"class": self.method, "null": self.method}
+        """The method of each branch: also one method has a state in each."""
+        return {"class": self.method, "null": self.method if self.null is None else self.null}
 
     def guide(self, step: Step, query: Query) -> Guide:
         """Both branches in lock-step; the branch with the class alone outside the interval."""

@@ -14,7 +14,10 @@ from ..core.errors import UserError
 from ..core.parameters import Configurable
 from ..core.randomness import KeyedRandom
 from ..core.registry import Registry
+from .own_edits import own_edit, own_kinds
 
+#: Kinds of edit that come with the project.
+EDITS = frozenset({"skip_layers", "identity_attention", "query_blur", "token_shuffle", "time_noise", "class_noise"})
 #: Kinds of edit that draw random numbers.
 RANDOM_EDITS = frozenset({"token_shuffle", "time_noise", "class_noise"})
 #: Kinds of edit whose ``amount`` is their strength.
@@ -35,7 +38,8 @@ class Edit:
       (no ``layers``: everywhere);
     * class_noise: noise on the class embedding, ``amount`` standard deviations of it, whose mean and spread are kept.
 
-    An infinite amount is allowed: the mean query; nothing but noise.
+    An infinite amount is allowed: the mean query; nothing but noise. Other kinds are registered with their function
+    (:func:`guidance_bench.networks.own_edits.register_edit`).
 
     Attributes:
         kind: what is changed, one of the backbone's ``edits``.
@@ -78,6 +82,7 @@ class Backbone(nn.Module):
         trained_taps: blocks (counted from 1) that carry a trained head.
         null_label: whether the network was trained with dropped labels.
         edits: kinds of :class:`Edit` that the forward understands.
+        edit_places: where registered edits can act ("tokens", "attention", "block").
         tokens: tokens T of its attention maps, a square grid; 0: it has none to show.
         data_time: the network was trained with t = 0 noise, t = 1 data and v = x0 - eps (upstream SiT, LightningDiT).
             Set by the loader; :meth:`forward` is the only place that converts.
@@ -90,6 +95,7 @@ class Backbone(nn.Module):
     trained_taps: tuple[int, ...] = ()
     null_label: bool = True
     edits: frozenset[str] = frozenset()
+    edit_places: frozenset[str] = frozenset()
     tokens: int = 0
     data_time: bool = False
     float32_parts: tuple[str, ...] = ()
@@ -154,9 +160,7 @@ class Backbone(nn.Module):
                 has = ", ".join(map(str, self.trained_taps)) or "none"
                 raise UserError(f"{type(self).__name__} has no trained head after block {tap} (heads after: {has})")
         for edit in edits:
-            if edit.kind not in self.edits:
-                has = ", ".join(sorted(self.edits)) or "none"
-                raise UserError(f"{type(self).__name__} has no edit {edit.kind!r} (it has: {has})")
+            self._check_kind(edit.kind)
             self._check_layers(f"edit {edit.kind!r}", edit.layers)
             if edit.kind in RANDOM_EDITS and edit.random is None:
                 raise UserError(f"edit {edit.kind!r} draws random numbers; give it random=step.random")
@@ -165,6 +169,15 @@ class Backbone(nn.Module):
         if maps and not self.tokens:
             raise UserError(f"{type(self).__name__} has no attention maps")
         self._check_layers("attention map", maps)
+
+    def _check_kind(self, kind: str) -> None:
+        own = own_edit(kind)
+        if own and own.place not in self.edit_places:
+            raise UserError(f"{type(self).__name__} has no place {own.place!r} for edit {kind!r}")
+        if not own and kind not in self.edits:
+            known = sorted(self.edits) + own_kinds() * bool(self.edit_places)
+            has = ", ".join(known) or "none"
+            raise UserError(f"{type(self).__name__} has no edit {kind!r} (it has: {has})")
 
     def _check_layers(self, what: str, layers: Sequence[int]) -> None:
         for layer in layers:

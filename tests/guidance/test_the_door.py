@@ -136,3 +136,23 @@ def test_several_weak_networks_by_name():
             gb.sample(CASE.backbone, Two(), euler, weak=weak, **options)
     one = gb.sample(CASE.backbone, "autoguidance", euler, weak=small, **options)
     assert torch.equal(one, gb.sample(CASE.backbone, "autoguidance", euler, weak={"weak": small}, **options))
+
+
+def test_another_method_in_the_branch_without_a_class():
+    options = {"labels": CASE.labels, "noise": CASE.noise}
+    ig, none = gb.METHODS.create("ig", scale=1.4), gb.METHODS.create("none")
+    euler, one = gb.SOLVERS.create("euler", steps=3), gb.SOLVERS.create("euler", steps=1)
+    same = gb.sample(CASE.backbone, gb.CFGOver(ig, scale=1.3), euler, **options)
+    assert torch.equal(gb.sample(CASE.backbone, gb.CFGOver(ig, scale=1.3, null=ig), euler, **options), same)
+    mixed = gb.CFGOver(ig, scale=1.3, null=none)
+    ledger = gb.Ledger()
+    made = gb.sample(CASE.backbone, mixed, one, ledger=ledger, **options)
+    t, null = torch.ones(3), torch.full((3,), CASE.backbone.num_classes)
+    full = CASE.backbone(CASE.noise, t, CASE.labels, (2,))
+    cond = full.taps[2] + 1.4 * (full.velocity - full.taps[2])
+    away = CASE.backbone(CASE.noise, t, null).velocity
+    torch.testing.assert_close(made, CASE.noise - (away + 1.3 * (cond - away)), rtol=1e-4, atol=1e-5)
+    assert ledger.main == 2
+    inside = [m["name"] for m in mixed.identity()["methods"]]
+    assert inside == ["ig", "none"] and "null" not in mixed.identity()
+    assert gb.CFGOver(ig).identity()["methods"] == gb.CFGOver(ig, null=ig).identity()["methods"]
