@@ -35,6 +35,7 @@ class FeedbackGuidance(Guidance):
     paper = "Feedback Guidance of Diffusion Models, arXiv 2506.06085"
     space = "x0"
     fixed_grid = True
+    versions: ClassVar = {"euler_maruyama": 2}  # took the step for one of DDPM
     neutral: ClassVar = {"pi": 1.0}
 
     pi: float = param(0.95, low=0.5, high=1.0, doc="mixing weight of the class; 1 is no guidance")

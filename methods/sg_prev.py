@@ -22,6 +22,7 @@ class SelfGuidancePrevious(Guidance):
     paper = "Self-Guidance: Boosting Flow and Diffusion Generation on Their Own, arXiv 2412.05827"
     space = "v"
     fixed_grid = True
+    versions: ClassVar = {"heun": 2}  # compared over two steps
     neutral: ClassVar = {"scale": 1.0}
 
     scale: float = param(1.5, doc="1 is no guidance; 1 + omega of the paper")

@@ -68,7 +68,7 @@ class Runner:
         return RunSpec(
             benchmark=self.benchmark.protocol(),
             networks=self.benchmark.recipes(seed),
-            method=_identity(method),
+            method=_identity(method, self.solver),
             solver=_solver(self.solver),
             labels=self.benchmark.labels,
             samples=self.benchmark.samples,
@@ -258,8 +258,10 @@ def _measures(method: Guidance) -> bool:
     return type(method).prepare is not Guidance.prepare
 
 
-def _identity(method: Guidance) -> dict[str, Any]:
-    return {"name": method.name, "parameters": method.identity(), **_code(method)}
+def _identity(method: Guidance, solver: Solver) -> dict[str, Any]:
+    changed = METHODS.entry(method.name).source == "built in" and method.versions.get(solver.name)
+    code = {**_code(method), **({"version": changed} if changed else {})}
+    return {"name": method.name, "parameters": method.identity(), **code}
 
 
 def _code(method: Guidance) -> dict[str, Any]:

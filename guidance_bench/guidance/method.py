@@ -53,6 +53,8 @@ class Guidance(Configurable):
             else the space in which :meth:`guide` receives and returns: the engine converts.
         fixed_grid: the method needs the solver's steps (``t_next``, ``index``, state), so no adaptive solver.
         neutral: parameters with which it gives the plain conditional velocity; for a check, and for readers.
+        versions: of built-in methods, by solver: where only the meaning with some solvers has changed, only those runs
+            get new names. Elsewhere it is ``version``.
         summary: the idea in one line.
         paper: source, "Title, arXiv number".
     """
@@ -60,6 +62,7 @@ class Guidance(Configurable):
     space: ClassVar[Literal["any"] | Space] = "any"
     fixed_grid: ClassVar[bool] = False
     neutral: ClassVar[Mapping[str, Any]] = {}
+    versions: ClassVar[Mapping[str, int]] = {}
     summary: ClassVar[str] = ""
     paper: ClassVar[str] = ""
 

@@ -46,8 +46,8 @@ def register_edit(kind: str, place: str) -> Callable[[Function], Function]:
     """Decorator: make a function the edit called ``kind``; what it does depends on ``place``, see :data:`PLACES`.
 
     The edit itself is the first argument: its ``amount``, and its ``random`` for draws, one index for each of the N
-    samples; its ``layers`` is the one block in question. The file that the function stands in is in the names of runs, as
-    any plug-in is.
+    samples; its ``layers`` is the one block in question. Runs are named by the file that the function stands in, as by
+    any plug-in.
 
     Raises:
         UserError: an unknown place, or a kind that is taken.

@@ -82,3 +82,24 @@ def test_an_adaptive_solver_is_refused_for_what_draws_by_step(name):
             solve()
     else:
         assert solve().isfinite().all()
+
+
+@pytest.mark.parametrize(
+    ("method", "solver", "version"),
+    [
+        ("cfgpp", "euler", None),
+        ("cfgpp", "euler_maruyama", 2),
+        ("feedback", "heun", None),
+        ("feedback", "euler_maruyama", 2),
+        ("sg_prev", "euler", None),
+        ("sg_prev", "heun", 2),
+        ("cfg", "heun", None),
+    ],
+)
+def test_a_method_mended_for_one_solver_has_new_names_with_that_one_alone(method, solver, version, tmp_path):
+    from guidance_bench.experiments.benchmark import Setting
+    from guidance_bench.experiments.runner import Runner
+    from guidance_bench.experiments.workspace import Workspace
+
+    runner = Runner(gb.BENCHMARKS.create("digits"), gb.SOLVERS.create(solver), Workspace(tmp_path), torch.device("cpu"))
+    assert runner.specify(Setting(method, {}), 0).method.get("version") == version
