@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import gzip
 import json
 import shutil
 from pathlib import Path
@@ -12,8 +11,8 @@ import numpy as np
 import pytest
 import torch
 from fake_features import install
-from guidance_bench.benchmarks.fashion_mnist import HERE, data, make
-from guidance_bench.benchmarks.fashion_mnist.data import VARIABLE, load_images, reference_images
+from guidance_bench.benchmarks.fashion_mnist import HERE, make
+from guidance_bench.benchmarks.fashion_mnist.data import load_images, reference_images
 from guidance_bench.benchmarks.fashion_mnist.grids import STRENGTHS, SWEEPS
 from guidance_bench.benchmarks.fashion_mnist.make import RECIPES, make_networks, make_reference
 from guidance_bench.benchmarks.shared.image_benchmark import RealImages
@@ -27,8 +26,9 @@ from guidance_bench.features.inception import build_trunk
 from guidance_bench.features.inception_weights import find_packaged, find_weights, read_weights
 from guidance_bench.sampling.dry_run import check_method
 from guidance_bench.storage.files import sha256_of
+from guidance_bench.training.sources.fashion_mnist import PLACES
 
-needs_images = pytest.mark.skipif(not Path(data.PLACES[0]).exists(), reason="Fashion-MNIST is not installed")
+needs_images = pytest.mark.skipif(not Path(PLACES[0]).exists(), reason="Fashion-MNIST is not installed")
 needs_inception = pytest.mark.skipif(find_packaged() is None, reason="Inception's weights are not installed")
 
 
@@ -96,27 +96,6 @@ def test_the_reference_images_are_named_by_their_hash():
     reference = reference_images()
     assert np.bincount(reference.labels).tolist() == [250] * 10
     assert load_reference(HERE)[1]["images"]["sha256"] == reference.sha256
-
-
-def test_fashion_mnist_is_read_packed_or_not_and_what_is_missing_is_said(tmp_path, monkeypatch):
-    monkeypatch.setenv(VARIABLE, str(tmp_path))
-    monkeypatch.setattr(data, "PLACES", ())
-    load_images.cache_clear()
-    with pytest.raises(gb.UserError, match=r"no train-images-idx3-ubyte.gz in .*apt-get install"):
-        load_images("train")
-    pixels = np.arange(3 * 784, dtype=np.int64).astype(np.uint8)
-    (tmp_path / "train-images-idx3-ubyte").write_bytes(bytes(16) + pixels.tobytes())
-    (tmp_path / "train-labels-idx1-ubyte.gz").write_bytes(gzip.compress(bytes(8) + bytes([3, 1, 2])))
-    read = load_images("train")
-    assert np.array_equal(read.images.ravel(), pixels) and read.labels.tolist() == [3, 1, 2]
-    load_images.cache_clear()
-    (tmp_path / "train-labels-idx1-ubyte.gz").write_bytes(gzip.compress(bytes(8) + bytes([3, 1]))[:-4])
-    with pytest.raises(gb.UserError, match="cannot be read"):
-        load_images("train")
-    (tmp_path / "train-labels-idx1-ubyte.gz").write_bytes(gzip.compress(bytes(8) + bytes([3, 1])))
-    with pytest.raises(gb.UserError, match="3 images but 2 labels"):
-        load_images("train")
-    load_images.cache_clear()
 
 
 def test_what_comes_with_the_benchmark_can_be_made_again(tmp_path, monkeypatch):
