@@ -115,13 +115,13 @@ def tried_fid() -> dict[str, float]:
 
 
 def best_tuned() -> dict[str, dict[str, Any]]:
-    """What ``TUNED`` must be: of each method's tried settings the one of least FID."""
+    """What ``TUNED`` must be: of each method whose settings are all tried the one of least FID."""
     found = tried_fid()
     tuned = {}
     for method in SWEEPS:
         points = {canonical([method, METHODS.create(method, **p).identity()]): p for p in tried(method)}
         known = {key: found[key] for key in points if key in found}
-        if known:
+        if len(known) == len(points):
             tuned[method] = points[min(known, key=known.__getitem__)]
     return tuned
 
