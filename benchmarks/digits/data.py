@@ -3,27 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from functools import cache
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from guidance_bench.networks.dataset import Dataset
+from guidance_bench.training.sources.digits import load_images
 
 from ..shared.pixels import to_images, to_latents
 
 __all__ = ["dataset", "load_images", "to_images", "to_latents"]
-
-
-@cache
-def load_images() -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """Images (1797, 8, 8, 1) uint8 and labels (1797,); the scans' 17 grey levels are spread over 0..255."""
-    from sklearn.datasets import load_digits
-
-    digits = load_digits()
-    images = np.rint(digits.images * (255 / 16)).astype(np.uint8)[..., None]
-    return images, digits.target.astype(np.int64)
 
 
 def dataset() -> Dataset:

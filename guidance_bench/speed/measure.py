@@ -10,7 +10,7 @@ import torch
 
 from ..core.environment import describe
 from ..core.errors import UserError, did_you_mean
-from . import evaluation, sampling, scaling
+from . import evaluation, sampling, scaling, training
 from .ruler import limit_threads
 
 #: name -> measurement, called with the number of rounds and the device.
@@ -19,6 +19,7 @@ MEASUREMENTS: dict[str, Callable[[int, torch.device], dict[str, Any]]] = {
     "methods": sampling.methods,
     "small": sampling.small,
     "scaling": scaling.scaling,
+    "training": training.training,
     "frechet": evaluation.frechet,
     "precision": evaluation.precision,
     "features": evaluation.features,
@@ -64,6 +65,8 @@ GOALS = (
     Goal(("small", "speed_over_plain", "ig"), "digits' network over the plain loop, IG", least=1.3),
     Goal(("small", "speed_over_plain", "cfg"), "digits' network over the plain loop, CFG", least=1.3),
     Goal(("scaling", "samples", "exponent"), "exponent of time over samples", least=0.97, most=1.03),
+    Goal(("training", "speed_over_plain"), "a training step over a plain loop's, fp32", least=1.0),
+    Goal(("training", "head_cost"), "a step with the internal head over one without", most=1.02),
     Goal(("frechet", "times_ours_by_median", "scipy"), "Fréchet distance over SciPy's", least=1.0),
     Goal(("frechet", "times_ours_by_median", "torch_fidelity"), "Fréchet distance over torch-fidelity's", least=1.0),
     Goal(("precision", "times_ours_by_median", "torch_fidelity"), "precision, recall over torch-fidelity", least=1.0),

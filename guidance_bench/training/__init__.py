@@ -1,4 +1,5 @@
-"""From data to networks: recipes, the loss, averaged weights, the training loop.
+"""From data to networks: recipes, sources of data, the latent cache, the loss, optimisers, averaged weights, the loop.
 
-Imports sampling and all above it. Start with :mod:`.loop`.
+Imports sampling and all above it. Start with :mod:`.protocol`, then :mod:`.trainer`; :mod:`.loop` is the benchmarks'
+door to the same loop.
 """

@@ -20,7 +20,8 @@ samples, resolution and width; Fréchet distance, precision and recall and
 Inception beside SciPy's and torch-fidelity's. Prints the ratios with the goals
 and writes the record, with the machine and its rate of matrix products.
 
-Names: sampling, methods, small, scaling, frechet, precision, features."""
+Names: sampling, methods, small, scaling, training, frechet, precision,
+features."""
 
 
 def command(arguments: Sequence[str]) -> int:
