@@ -19,8 +19,8 @@ whole blocks, chosen by the run's name), and its metrics, made again from the
 samples where all are in the output folder. samples=all makes them all.
 
 A seal alone does not say who wrote a record: only samples and metrics that are
-made again do. On another machine or with other versions bits may differ; that is
-said and is no fault of the record. A plug-in's file is named as for run.
+made again do. On another machine or with other versions bits may differ; that
+is said and is no fault of the record. A plug-in's file is named as for run.
 
 Exit status 0: nothing differs; 1: something does."""
 

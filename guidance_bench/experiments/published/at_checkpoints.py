@@ -22,7 +22,7 @@ from ...features.feature_set import FeatureSet
 from ...features.inception_weights import wanted_weights
 from ...features.kept import FeatureMaker
 from ...metrics.base import METRICS
-from ...networks.autoencoders.base import Autoencoder, load_autoencoder
+from ...networks.autoencoders.base import AUTOENCODERS, Autoencoder, load_autoencoder
 from ...networks.backbone import Backbone, config_of
 from ...networks.checkpoints import load_backbone
 from ...sampling.solvers import SOLVERS, Solver
@@ -155,14 +155,19 @@ class CheckpointBenchmark(Benchmark):
         vae = self._autoencoder
         return {"name": vae.name, "weights": sorted(vae.weights.values()), "uint8_rule": vae.uint8_rule}
 
-    @cached_property
-    def _autoencoder(self) -> Autoencoder:
+    def _autoencoder_choice(self) -> tuple[str, dict[str, Any]]:
+        """Name and parameters; ``vae=PATH`` replaces the weights, ``vae=taesd:PATH`` the autoencoder."""
         chosen = self.about.autoencoder
         name, parameters = chosen.name, dict(chosen.parameters)
         if self.vae:
             kind, colon, path = self.vae.partition(":")
             name, source = (kind, path) if colon and kind in ("taesd", "sd_vae_ema", "sd_vae_mse") else (name, self.vae)
             parameters["source"] = source
+        return name, parameters
+
+    @cached_property
+    def _autoencoder(self) -> Autoencoder:
+        name, parameters = self._autoencoder_choice()
         return load_autoencoder(name, **parameters)
 
     def recipes(self, seed: int) -> dict[str, dict[str, Any]]:
@@ -233,11 +238,11 @@ class CheckpointBenchmark(Benchmark):
         return [*found, ("Inception", wanted_weights("inception_score" in self.metrics))]
 
     def _autoencoder_sources(self) -> list[str]:
-        if self.vae:
-            return [self.vae.partition(":")[2] if self.vae.startswith(("taesd:", "sd_vae_")) else self.vae]
-        name = self.about.autoencoder.name
-        named = {"sd_vae_ema": ["sd-vae-ema"], "sd_vae_mse": ["sd-vae-mse"], "va_vae": ["va-vae", "va-vae-statistics"]}
-        return named.get(name, [])
+        name, parameters = self._autoencoder_choice()
+        config = AUTOENCODERS.create(name, **parameters)
+        source = str(getattr(config, "source", ""))
+        beside = ["va-vae-statistics"] if source == "va-vae" and getattr(config, "statistics", "") == "auto" else []
+        return [source, *beside] if source else []
 
     def reference_path(self) -> Path | None:
         """The reference's file."""
