@@ -14,6 +14,7 @@ from ..core.errors import UserError
 from ..core.processes import begin
 from ..guidance.method import METHODS, Guidance
 from .benchmark import BENCHMARKS, Benchmark, Setting, select
+from .published.own_network import with_network
 from .records import to_frame
 from .runner import Runner
 from .workspace import Workspace
@@ -41,7 +42,8 @@ def run(
         seeds: 0..2^64 - 1, one or several; None: the benchmark's own.
         output: the folder of runs, as the command line's.
         records: a folder whose records count as done too; "committed": the project's own results.
-        benchmark_fields: of the benchmark, e.g. ``samples=400``.
+        benchmark_fields: of the benchmark, e.g. ``samples=400`` or a published ``row="sit_xl_cfg"``; ``backbone=`` and
+            ``weak=`` put networks of your own (file, org/repo:file, URL) into any benchmark.
 
     Returns:
         One row a run, as :func:`guidance_bench.load_results`.
@@ -73,7 +75,12 @@ def _benchmark(benchmark: str | Benchmark, fields: dict[str, Any]) -> Benchmark:
         return benchmark
     if benchmark.endswith(".py"):
         benchmark = _only(BENCHMARKS.load_file(benchmark), benchmark)
-    return BENCHMARKS.create(benchmark, **fields)
+    has = {p.name for p in BENCHMARKS.parameters(benchmark)}
+    own = {key: str(fields.pop(key)) for key in ("backbone", "weak") if key in fields and key not in has}
+    made = BENCHMARKS.create(benchmark, **fields)
+    if own and "backbone" not in own:
+        raise UserError("weak= goes with backbone=: give both networks")
+    return with_network(made, own["backbone"], own.get("weak", "")) if own else made
 
 
 def _settings(method: Method | Sequence[Method]) -> list[Setting]:

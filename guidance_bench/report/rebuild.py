@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import torch
 from ..core.errors import UserError
 from ..core.parameters import plain
 from ..experiments.benchmark import BENCHMARKS, Benchmark, Setting
+from ..experiments.published.own_network import with_network
 from ..experiments.runner import Runner
 from ..experiments.workspace import Workspace
 from ..guidance.method import METHODS
@@ -29,7 +31,7 @@ def rebuild(record: Mapping[str, Any], output: str | Path, device: torch.device)
         UserError: something of the record is not registered here (a plug-in), or has other parameters now.
     """
     spec = record["spec"]
-    benchmark = _benchmark(spec)
+    benchmark = _benchmark(spec, record["command"])
     solver = SOLVERS.create(spec["solver"]["name"], **spec["solver"]["parameters"])
     method = spec["method"]
     setting = Setting(method["name"], _known(method["name"], method["parameters"]))
@@ -44,14 +46,37 @@ def rebuild(record: Mapping[str, Any], output: str | Path, device: torch.device)
     return runner, setting
 
 
-def _benchmark(spec: Mapping[str, Any]) -> Benchmark:
+def _benchmark(spec: Mapping[str, Any], command: str) -> Benchmark:
     told = {**spec["benchmark"]["parameters"], **{name: spec[name] for name in ("samples", "block", "labels")}}
     name = spec["benchmark"]["name"]
     fields = {p.name for p in BENCHMARKS.parameters(name)}
     gone = sorted(set(spec["benchmark"]["parameters"]) - fields)
     if gone:
         raise UserError(f"benchmark {name!r} no longer has {', '.join(gone)}")
-    return BENCHMARKS.create(name, **{k: v for k, v in told.items() if k in fields})
+    places, networks = _places(name, command)
+    declared = spec["networks"]["main"].get("name")
+    if "backbone" in fields and declared and declared != "own":
+        places["backbone"] = declared
+    benchmark = BENCHMARKS.create(name, **{k: v for k, v in told.items() if k in fields}, **places)
+    return with_network(benchmark, networks["backbone"], networks.get("weak", "")) if networks else benchmark
+
+
+def _places(name: str, command: str) -> tuple[dict[str, str], dict[str, str]]:
+    """Where files lay, as the record's command has it: fields of the benchmark, and networks of the user's own.
+
+    A file that is another by now is found by its hash, which the specification has.
+    """
+    known = {str(key) for key in getattr(BENCHMARKS.entry(name).cls, "places", ()) if key != "row"}
+    try:
+        pairs = [word.partition("=") for word in shlex.split(command)]
+    except ValueError:  # a quote that is not closed
+        return {}, {}
+    values = {key: value.strip("'") for key, _, value in pairs}
+    fields = {key: values[f"benchmark.{key}"] for key in known if f"benchmark.{key}" in values}
+    own: dict[str, str] = {
+        key: values[key] for key in ("backbone", "weak") if key in values and "backbone" not in known
+    }
+    return fields, own if "backbone" in own else {}
 
 
 def _known(name: str, parameters: Mapping[str, Any]) -> dict[str, Any]:

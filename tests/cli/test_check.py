@@ -116,6 +116,10 @@ def test_a_network_of_ones_own_on_any_benchmark(tmp_path, capsys):
     first = gb.load_results(tmp_path / "a")
     same = records.loc[records["method"] == "none", "frechet_distance_pixels"].iloc[0]
     assert same == first["frechet_distance_pixels"].iloc[0]
+    run = tmp_path / "b" / records.loc[records["method"] == "cfg", "run_id"].iloc[0]
+    assert main(["verify", str(run), f"benchmark={TINY}", f"output={tmp_path / 'b'}", "device=cpu"]) == 0
+    frame = gb.run("tiny", method="none", backbone=model, output=tmp_path / "c")
+    assert frame["frechet_distance_pixels"].iloc[0] == same
 
 
 def test_words_that_run_refuses(capsys):

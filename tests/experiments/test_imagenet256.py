@@ -136,6 +136,24 @@ def test_any_method_on_a_rows_backbone(files, tmp_path):
     assert "benchmark.backbone=sit_xl_ig" in made["command"] and "benchmark.checkpoint=" in made["command"]
 
 
+def test_a_run_at_a_checkpoint_is_verified_and_reported(files, tmp_path, capsys):
+    solver = ["solver=euler_maruyama", "solver.steps=3"]
+    assert main(words(files, "sit_xl_ig_cfg", tmp_path / "out", *solver)) == 0
+    (run,) = (path.parent for path in (tmp_path / "out").glob("*/record.json"))
+    given = [f"output={tmp_path / 'out'}", f"benchmark={STAND_IN}", "device=cpu"]
+    capsys.readouterr()
+    assert main(["verify", str(run), "samples=5", *given]) == 0
+    said = capsys.readouterr().out
+    assert "8 made again, bit for bit" in said and "all 5 made again" in said
+    assert main(["report", str(run), f"benchmark={STAND_IN}", f"output={tmp_path / 'report'}"]) == 0
+    said = capsys.readouterr().out
+    assert "not comparable with row sit_xl_ig_cfg" in said
+    text = (tmp_path / "report" / "report.md").read_text()
+    for line in ("solver steps: 3, published with 250", "N: 12, published with 50000", "checkpoint: a file"):
+        assert line in text.replace("\\", "")
+    assert "![" in text  # the grid of its samples
+
+
 def test_names_do_not_hang_on_where_files_lie(files, tmp_path):
     moved = tmp_path / "elsewhere.pt"
     moved.write_bytes(files["sit_xl"].read_bytes())
