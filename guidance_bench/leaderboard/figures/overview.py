@@ -14,7 +14,7 @@ from ..metric_columns import Column, format_means
 from ..setting_texts import short, swept_parameter
 from .labels import label_points
 from .ranking import ranking_figure
-from .sample_grids import Images, sample_grid
+from .sample_grids import Images, in_context, real_images, sample_grid
 from .scale import scale_figure
 from .style import INK, RING, Figure, canvas, ceiling, head, looks, mark_hidden, save, scale_axis, style
 
@@ -177,10 +177,14 @@ def _write_grids(table: Table, folder: Path, suffix: str, samples: Mapping[str, 
         return []
     seed = min(common)
     written = []
+    real = real_images(str(table.settings["benchmark"].iloc[0]))
+    plain = samples[stored["none"][seed]] if "none" in stored else None
     for _, row in table.best[table.best["method"].isin(stored)].iterrows():
         stem = folder / f"samples_{_file_name(row['method'])}{suffix}"
-        images = samples[stored[row["method"]][seed]]
-        written.append(sample_grid(images, stem, title=_grid_title(row, table.primary, seed)))
+        unguided = plain if row["method"] != "none" else None
+        images, words = in_context(samples[stored[row["method"]][seed]], real, unguided)
+        title = _grid_title(row, table.primary, seed) + (f"\n{words}" if words else "")
+        written.append(sample_grid(images, stem, title=title))
     return written
 
 

@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ...core.errors import UserError
+from ...experiments.benchmark import BENCHMARKS
 from ...storage.sample_store import SampleStore, Shard
 from .style import DPI, Figure, canvas, save, style
 
@@ -65,6 +67,41 @@ def _choose(shard: Shard) -> Images:
     if len(classes) > COLUMNS or any(len(place) < ROWS for place in places):
         return shard.images[: COLUMNS * ROWS]
     return shard.images[np.stack(places, axis=1).ravel()]
+
+
+def real_images(benchmark: str) -> Images | None:
+    """A real image of each class, in the order of the classes; None where the benchmark has none at hand."""
+    if benchmark not in BENCHMARKS.names():
+        return None
+    made = BENCHMARKS.create(benchmark)
+    try:
+        data = made.training_data()
+    except UserError:
+        return None
+    labels = data.y.numpy()
+    classes = np.unique(labels)
+    if len(classes) != COLUMNS:
+        return None
+    return made.decode(data.x[[int(np.flatnonzero(labels == c)[0]) for c in classes]])
+
+
+def in_context(images: Images, real: Images | None, plain: Images | None) -> tuple[Images, str]:
+    """The images with a row of real ones above and a row of differences below, and a line that says so.
+
+    Args:
+        images: a grid of ``COLUMNS`` columns.
+        real: one row of the same form.
+        plain: the same grid without guidance; grey in the difference is where both are equal.
+    """
+    rows, words = [images], []
+    if real is not None and real.shape[1:] == images.shape[1:]:
+        rows.insert(0, real)
+        words.append("top: real images")
+    if plain is not None and plain.shape == images.shape and len(images) >= COLUMNS:
+        first, base = (part[:COLUMNS].astype(np.int16) for part in (images, plain))
+        rows.append((128 + (first - base) // 2).clip(0, 255).astype(np.uint8))
+        words.append("bottom: first row's difference to none")
+    return np.concatenate(rows), "; ".join(words)
 
 
 def sample_grid(images: Images, stem: Path, columns: int = COLUMNS, title: str = "") -> Figure:

@@ -1,0 +1,89 @@
+"""All benchmarks of a folder of results on one page: ``LEADERBOARD.md`` and ``leaderboard.html`` above it.
+
+Both hang on the records alone (and on figures that lie there as files), so they can be made again and compared.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ..core.errors import UserError
+from ..experiments.records import committed_results, read_records, to_frame
+from ..storage.files import write_text
+from .formats.markdown import escape_markdown, markdown
+from .page.render import render
+from .protocol_tables import Table, tables
+from .sheets import SPEED, best_sheet
+
+#: Figures of a benchmark in the order in which they are shown; of those that are there.
+FIGURES = {
+    "scale": "each method against its scale",
+    "ranking": "every method's best",
+    "precision_recall": "precision against recall",
+    "cost": "quality against cost",
+}
+
+
+def write_collection(results: Path | None = None) -> list[Path]:
+    """Write both files beside the folder of results; equal records give equal files.
+
+    Args:
+        results: a folder of ``<benchmark>/records``; None: the project's own.
+
+    Raises:
+        UserError: no records there, or the files cannot be written.
+    """
+    place = results or committed_results()
+    found = {folder.name: _tables(folder) for folder in sorted(place.iterdir()) if (folder / "records").is_dir()}
+    if not found:
+        raise UserError(f"{str(place)!r} holds no records of any benchmark")
+    written = [place.parent / "LEADERBOARD.md", place.parent / "leaderboard.html"]
+    write_text(written[0], markdown_of(place, found))
+    write_text(written[1], page_of(place, found))
+    return written
+
+
+def _tables(folder: Path) -> list[Table]:
+    return list(tables(to_frame(read_records(folder))).values())
+
+
+def markdown_of(place: Path, found: dict[str, list[Table]]) -> str:
+    """Each benchmark's table of best settings, with its protocol, its figures and the way to all settings."""
+    parts = [
+        "# Leaderboard\n",
+        "Made from the committed records by `guidance-bench leaderboard all=true`; "
+        "[`leaderboard.html`](leaderboard.html) is the same to search and to filter.\n",
+    ]
+    for name, boards in found.items():
+        for table in boards:
+            sheet = [field for field in best_sheet(table.best, table.metrics) if field.title != SPEED]
+            parts += [
+                f"## {escape_markdown(table.benchmark)}\n",
+                f"{escape_markdown(table.caption)}\n",
+                markdown(sheet),
+                f"{escape_markdown(table.note)}\n",
+                *[f"![{text}]({path})\n" for text, path in _pictures(place, name)],
+                f"[All settings]({place.name}/{name}/leaderboard.md) · [records]({place.name}/{name}/records)\n",
+            ]
+    return "\n".join(parts)
+
+
+def page_of(place: Path, found: dict[str, list[Table]]) -> str:
+    """The page; figures and records are named by their files beside it."""
+    boards = [(name, table) for name, own in found.items() for table in own]
+    return render(
+        [table for _, table in boards],
+        [[] for _ in boards],
+        [record for name in found for record in read_records(place / name)],
+        files=[f"{place.name}/{name}/records/*.json" for name, _ in boards],
+        pictures=[_pictures(place, name) for name, _ in boards],
+    )
+
+
+def _pictures(place: Path, name: str) -> list[tuple[str, str]]:
+    paths = {stem: place / name / "figures" / f"{stem}.png" for stem in FIGURES}
+    return [
+        (f"{name}: {FIGURES[stem]}", path.relative_to(place.parent).as_posix())
+        for stem, path in paths.items()
+        if path.exists()
+    ]
