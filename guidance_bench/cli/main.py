@@ -19,29 +19,38 @@ from .parser import UsageMistake, application
 USAGE = """\
 guidance-bench: compare guidance methods for diffusion and flow transformers
 
-  guidance-bench run benchmark=digits                      the whole line-up: train, sample, evaluate, leaderboard
-  guidance-bench run benchmark=digits method=ig method.scale=1.7             one run
-  guidance-bench run benchmark=digits method=ig -m method.scale=1.2,1.7,2.2  a sweep
-  guidance-bench run benchmark=digits method=my_method.py                    your own method
-  guidance-bench list [backbones|methods|solvers|benchmarks|metrics|recipes] what there is
-  guidance-bench check benchmark=digits method=ig          what run would do, and whether it can
-  guidance-bench cite METHOD ...                           papers as BibTeX
-  guidance-bench leaderboard [FOLDER] [output=FOLDER]      tables, figures and page from records
-  guidance-bench report RUN ...                            was a published number reproduced
-  guidance-bench verify RECORD                             does a record hold
-  guidance-bench clean OUTPUT                              what can go; asks
-  guidance-bench compare ig cfg                            is A better than B, seed by seed
-  guidance-bench tune benchmark=digits method=ig budget=4000                 find a method's parameters
-  guidance-bench evaluate SAMPLES reference=FILE           metrics of any folder, .npz or sample store
-  guidance-bench train recipe=digits_sit_ig data=digits    a network of your own, from a recipe and data
-  guidance-bench check-method my_method.py                 does a method keep its promises
-  guidance-bench export RUN to=samples.npz|folder/|grid.png                  the samples of a run
+  run benchmark=digits                  a line-up: train, sample, evaluate, rank
+  run benchmark=digits method=ig method.scale=1.7              one run
+  run benchmark=digits method=my_method.py "method.scale=[1.2,1.7]"
+                                        your own method beside the line-up
+  check benchmark=digits method=ig      what run would do, and whether it can
+  tune benchmark=digits method=ig budget=4000   find a method's parameters
+  train recipe=digits_sit_ig data=digits        a network of your own
+  encode FOLDER to=LATENTS              images to latents, for training
 
-On several GPUs or hosts: accelerate launch -m guidance_bench.cli run ... (or torchrun). On a cluster, a job for each
-point of a sweep: guidance-bench run ... -m ... hydra/launcher=submitit_slurm (pip install -e ".[slurm]").
+  leaderboard [FOLDER]                  tables, figures and page from records
+  compare ig cfg                        is A better than B, seed by seed
+  report RUN ...                        was a published number reproduced
+  strength RUNS                         a method in units of CFG
+  verify RECORD                         does a record hold
+  submit OUTPUT benchmark=NAME          records into the project's results
+  export RUN to=samples.npz             the samples of a run, or a grid.png
+  clean OUTPUT                          what can go; asks
+  evaluate SAMPLES reference=FILE       metrics of any folder, .npz or store
 
-guidance-bench VERB --help tells more of a verb; guidance-bench --install-completion teaches your shell the verbs.
-Every run is named by what it computes and kept under output=outputs; calling again continues or does nothing."""
+  list [backbones|methods|solvers|benchmarks|metrics|recipes]  what there is
+  cite METHOD ...                       papers as BibTeX
+  check-method my_method.py             does a method keep its promises
+  speed                                 our paths beside their peers
+  version
+
+Each begins with guidance-bench; guidance-bench VERB --help tells more of it;
+guidance-bench --install-completion teaches your shell the verbs.
+On several GPUs or hosts: accelerate launch -m guidance_bench.cli run ... (or
+torchrun). On a cluster, a job for each point of a sweep: guidance-bench run ...
+-m ... hydra/launcher=submitit_slurm (pip install -e ".[slurm]").
+Every run is named by what it computes and kept under output=outputs; calling
+again continues or does nothing."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:

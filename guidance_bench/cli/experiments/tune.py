@@ -15,7 +15,8 @@ guidance-bench tune benchmark=NAME method=NAME|all budget=SAMPLES
                     [search=NAME:LOW..HIGH,...] [seeds=1000] [output=outputs]
                     [benchmark.FIELD=VALUE ...] [device=auto]
 
-Finds a method's parameters under a budget of samples, the same for every method.
+Finds a method's parameters under a budget of samples, the same for every
+method.
 
   budget       samples over all settings that are tried, those given up too
   search       parameters and ranges; default: every scale of the method, at
