@@ -176,17 +176,35 @@ def findings() -> dict[str, str]:
     return words
 
 
+def equals() -> dict[str, str]:
+    """What each method has been run beside on the same tensors, and the largest difference."""
+    guiders = read_json(RECORDS / "guiders.json")
+    words = {
+        name: [f"{guiders['program']} ({f'{value:.0e}' if value else 'exactly'})"]
+        for name, value in guiders["methods"].items()
+    }
+    for program in read_json(RECORDS / "official.json")["programs"].values():
+        largest: dict[str, float] = {}
+        for run, value in program["samples"].items():
+            method = next((m for m in ("ig_cfg", "ig", "cfg") if run.endswith(f"_{m}")), "none")
+            largest[method] = max(value, largest.get(method, 0.0))
+        for method, value in largest.items():
+            words.setdefault(method, []).append(f"{program['source']} ({value:.0e}, samples)")
+    return {method: "; ".join(said) for method, said in words.items()}
+
+
 def signed(difference: float, title: str) -> str:
     return f"{title.lower()} {difference:+.3f}"
 
 
 def methods_page(text: str) -> str:
-    """The page of methods with its last column made anew."""
-    found = findings()
+    """The page of methods with its last two columns made anew."""
+    found, equal = findings(), equals()
 
     def row(match: re.Match[str]) -> str:
-        *cells, _ = match[0].rstrip("|").split("|")
-        return f"{'|'.join(cells)}| {found.get(match[1], 'not in the study')} |"
+        *cells, _, _ = match[0].rstrip("|").split("|")
+        last = equal.get(match[1], "read only"), found.get(match[1], "not in the study")
+        return f"{'|'.join(cells)}| {' | '.join(last)} |"
 
     return re.sub(r"^\| `(\w+)` \|.*\|$", row, text, flags=re.M)
 
