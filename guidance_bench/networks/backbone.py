@@ -16,8 +16,6 @@ from ..core.randomness import KeyedRandom
 from ..core.registry import Registry
 from .own_edits import own_edit, own_kinds
 
-#: Kinds of edit that come with the project.
-EDITS = frozenset({"skip_layers", "identity_attention", "query_blur", "token_shuffle", "time_noise", "class_noise"})
 #: Kinds of edit that draw random numbers.
 RANDOM_EDITS = frozenset({"token_shuffle", "time_noise", "class_noise"})
 #: Kinds of edit whose ``amount`` is their strength.

@@ -23,6 +23,9 @@ PLACES = {
     "block": "function(edit, block, tokens (N, T, D)): the tokens after the block; block(tokens) runs it",
 }
 
+#: Kinds of edit that networks know without a function.
+BUILT_IN = frozenset({"skip_layers", "identity_attention", "query_blur", "token_shuffle", "time_noise", "class_noise"})
+
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
@@ -56,10 +59,8 @@ def register_edit(kind: str, place: str) -> Callable[[Function], Function]:
         raise UserError(f"edit {kind!r}: place={place!r} is not one of {', '.join(PLACES)}")
 
     def decorate(function: Function) -> Function:
-        from .backbone import EDITS
-
         own, known = OwnEdit(place, function), _EDITS.get(kind)
-        if kind in EDITS or (known and known.home != own.home):
+        if kind in BUILT_IN or (known and known.home != own.home):
             where = f"at {':'.join(known.home)}" if known else "by guidance_bench"
             raise UserError(f"edit {kind!r} is registered already, {where}; choose another name")
         _EDITS[kind] = own

@@ -190,7 +190,7 @@ def equals() -> dict[str, str]:
             largest[method] = max(value, largest.get(method, 0.0))
         for method, value in largest.items():
             words.setdefault(method, []).append(f"{program['source']} ({value:.0e}, samples)")
-    return {method: "; ".join(said) for method, said in words.items()}
+    return {method: "; ".join(programs) for method, programs in words.items()}
 
 
 def signed(difference: float, title: str) -> str:
