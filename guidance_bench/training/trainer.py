@@ -213,9 +213,11 @@ class Trainer:
     def _keep(self) -> None:
         """Averaged weights of this step, kept for good: weak networks of later use."""
         every = self.execution.keep_every
-        if not every or self.step % every or not self.accelerator.is_main_process:
+        if not every or self.step % every:
             return
         self._check()
+        if not self.accelerator.is_main_process:
+            return
         for name, average in zip(decay_names(self.recipe.ema), self.averages, strict=True):
             save_backbone(average.network, self.place / "snapshots" / f"step_{self.step:09d}_{name}.safetensors")
 
@@ -232,8 +234,9 @@ class Trainer:
         self.accelerator.wait_for_everyone()
 
     def _check(self) -> None:
-        """Raise :class:`UserError` where a loss was not finite."""
-        bad = int(self._bad)
+        """Raise :class:`UserError` where a loss was not finite, on all processes together."""
+        seen = self._bad[None] if self.accelerator.num_processes == 1 else self.accelerator.gather(self._bad[None])
+        bad = min((int(step) for step in seen.tolist() if step >= 0), default=-1)
         if bad < 0:
             return
         steps = self.checkpoints.steps()

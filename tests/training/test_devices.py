@@ -134,6 +134,15 @@ def test_recipes_and_sources_are_listed(capsys):
 
 
 @pytest.mark.slow
+def test_two_processes_stop_together_where_the_loss_is_not_finite(tmp_path):
+    words = [f"recipe.{name}={value}" for name, value in {**TINY, "steps": 60, "learning_rate": 1e30}.items()]
+    words = ["train", "recipe=digits_sit_ig", "data=digits", *words, "log_every=5", "device=cpu", f"output={tmp_path}"]
+    command = start(words, tmp_path / "log", processes=2)
+    assert command.wait(60) == [2, 2]
+    assert "is not finite" in command.text() and "Traceback" not in command.text()
+
+
+@pytest.mark.slow
 def test_a_training_killed_by_the_system_goes_on_bit_for_bit(tmp_path):
     words = [f"recipe.{name}={value}" for name, value in {**TINY, "steps": 200}.items()]
     words = ["train", "recipe=digits_sit_ig", "data=digits", *words, "checkpoint_every=20", "device=cpu"]
