@@ -18,7 +18,7 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
@@ -58,11 +58,12 @@ class Listing:
 
     def summary(self) -> str:
         """One line: how many images of what ending, and what was left out."""
-        left = f"; left out: {_counts(self.left_out)}" if self.left_out else ""
-        return f"{str(self.folder)!r}: {len(self.files)} images ({_counts(self.read) or 'none'}){left}"
+        left = f"; left out: {counts(self.left_out)}" if self.left_out else ""
+        return f"{str(self.folder)!r}: {len(self.files)} images ({counts(self.read) or 'none'}){left}"
 
 
-def _counts(numbers: dict[str, int]) -> str:
+def counts(numbers: Mapping[str, int]) -> str:
+    """Numbers by kind, as text: ``3 .png, 1 hidden``."""
     return ", ".join(f"{count} {name}" for name, count in numbers.items())
 
 

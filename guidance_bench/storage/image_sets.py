@@ -18,7 +18,7 @@ from PIL import Image
 from ..core.arrays import slices
 from ..core.console import say, warn
 from ..core.errors import UserError
-from .image_files import Pixels, decoded, list_images
+from .image_files import Pixels, counts, decoded, list_images
 from .npz import ArrayStream, conversion, npz_keys
 from .pixels import as_rgb
 from .sample_store import PATTERN, SampleStore
@@ -208,7 +208,8 @@ def open_images(path: str | Path, partial: bool = False) -> ImageSource:
         raise UserError(f"{str(place)!r} does not exist")
     source = _open_folder(place, partial) if place.is_dir() else _open_file(place)
     if len(source) < 2:
-        raise UserError(f"{source.title!r} holds {len(source)} images; at least 2 are needed")
+        left = f"; left out: {counts(source.left_out)}" if source.left_out else ""
+        raise UserError(f"{source.title!r} holds {len(source)} images{left}; at least 2 are needed")
     return source
 
 

@@ -59,11 +59,10 @@ def test_a_hidden_folder_that_is_named_itself_is_read(tmp_path):
     assert len(open_images(folder)) == 2
 
 
-def test_a_folder_without_an_image_says_what_is_there(tmp_path, capsys):
+def test_a_folder_without_an_image_says_what_is_there(tmp_path):
     (tmp_path / "x.txt").write_text("")
-    with pytest.raises(UserError, match="holds 0 images; at least 2"):
+    with pytest.raises(UserError, match=r"holds 0 images; left out: 1 \.txt; at least 2"):
         open_images(tmp_path)
-    assert "0 images (none); left out: 1 .txt" in capsys.readouterr().out
 
 
 @pytest.mark.skipif(os.getuid() == 0, reason="root may read everything")
