@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 from ...core.identity import canonical
 from ...experiments.specification import protocol_of
-from ..captions import protocol_facts
+from ..captions import bias_note, protocol_facts
 from ..comparison.reproductions import reproduction_sheet
-from ..formats.rows import printable, rows_of
+from ..formats.rows import printable, rows_of, visible
 from ..sheets import Field, Sheet, best_sheet, settings_sheet
 from .cards import cards
 from .grids import grids_of
@@ -56,7 +56,8 @@ def render(
     """
     from jinja2 import Environment, StrictUndefined
 
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    options: dict[str, Any] = {"autoescape": True, "trim_blocks": True, "lstrip_blocks": True}
+    environment = Environment(undefined=StrictUndefined, finalize=_visible, **options)
     environment.filters["sort_key"] = _sort_key
     template = environment.from_string(Path(__file__).with_name("page.html").read_text(encoding="utf-8"))
     by_id = {record["run_id"]: record for record in sorted(records, key=lambda r: str(r["time"]))}  # the latest stays
@@ -82,7 +83,7 @@ def _board(table: Table, records: Mapping[str, Mapping[str, Any]]) -> dict[str, 
         "title": table.benchmark,
         "protocol": table.protocol,
         "facts": {name: value for name, value in protocol_facts(table.settings).items() if name != "Benchmark"},
-        "note": table.note,
+        "note": f"{table.note} {bias_note(table.settings, table.metrics)}".strip(),
         "best": _metric_first(best_sheet(table.best, table.metrics)),
         "again": [] if table.again.empty else reproduction_sheet(table.again, table.metrics),
         "index": [list(table.settings.index).index(i) for i in table.best.index],
@@ -161,6 +162,11 @@ def _distinct(facts: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 def _pretty(value: Any) -> str:
     return json.dumps(value, indent=1, sort_keys=True, allow_nan=False, ensure_ascii=False)
+
+
+def _visible(value: Any) -> Any:
+    """What a record says, without signs that turn the direction of writing; finished parts of the page as they are."""
+    return visible(value) if type(value) is str else value
 
 
 def _sort_key(key: float | str) -> str:
