@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 from pybtex.database import parse_string
 
@@ -58,3 +61,13 @@ def test_signs_that_latex_reads_are_escaped(tmp_path):
     gb.METHODS.load_file(path)
     entry = parse_string(bibtex(["signs"]), "bibtex").entries["arxiv2601_00001"]
     assert entry.fields["title"] == r"{Less \& More: 50\% \{of\} \$x\_t\$}"
+
+
+def test_the_page_of_methods_names_the_papers():
+    text = (Path(__file__).parents[2] / "methods" / "README.md").read_text(encoding="utf-8")
+    lines = re.findall(r"^- (`.*?`): (.*?)(?:, \[arXiv (\S+)\]\((\S+)\))?$", text, flags=re.M)
+    assert len(lines) >= 25
+    for names, title, number, address in lines:
+        for name in re.findall(r"`(\w+)`", names):
+            assert (title, number or None) in papers(name)
+        assert address == (f"https://arxiv.org/abs/{number}" if number else "")
