@@ -143,4 +143,4 @@ def test_a_users_mistake_is_one_line_and_exit_2(arguments, message):
 
 def test_without_arguments_it_says_what_it_can_do():
     done = cli()
-    assert done.returncode == 2 and "guidance-bench run benchmark=digits" in done.stdout
+    assert done.returncode == 2 and "  run benchmark=digits  " in done.stdout
