@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -58,7 +59,7 @@ def publish(
         say(terminal_table(table.best))
         bias = bias_note(table.settings, table.metrics)
         if bias:
-            say(bias)
+            say(textwrap.fill(bias, width()))
     say(f"\nleaderboard: {folder / 'leaderboard.html'} (also .md, .csv, .tex)\nfigures:     {folder / 'figures'}")
     return written
 
