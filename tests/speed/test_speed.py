@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from guidance_bench.cli.main import main
+from guidance_bench.experiments.records import committed_results
 from guidance_bench.speed import measure as measuring
 from guidance_bench.speed.measure import GOALS, MEASUREMENTS, Goal, rows, table
 from guidance_bench.speed.ruler import Times, alternate, matrix_rate
@@ -86,3 +87,8 @@ def test_the_verb_prints_and_records(monkeypatch, tmp_path, capsys):
 def test_a_wrong_word_is_one_line(words, message, capsys):
     assert main(["speed", *words]) == 2
     assert message in capsys.readouterr().err
+
+
+def test_the_committed_record_has_every_goal():
+    records = [read_json(committed_results().parent / name) for name in ("speed.json", "speed_sampling.json")]
+    assert sum(len(list(rows(record["results"]))) for record in records) == len(GOALS)
