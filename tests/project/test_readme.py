@@ -6,12 +6,18 @@ import re
 from pathlib import Path
 
 import pytest
-from readme_tables import METHODS_PAGE, README, STUDY_PAGE, methods_page, rendered, study_page
+from readme_tables import METHODS_PAGE, README, SPEED_PAGE, STUDY_PAGE, methods_page, rendered, speed_page, study_page
 
 HERE = Path(__file__).parents[1]
+PAGES = [
+    (README, rendered),
+    (METHODS_PAGE, methods_page),
+    (STUDY_PAGE, study_page),
+    (SPEED_PAGE, speed_page),
+]
 
 
-@pytest.mark.parametrize(("page", "make"), [(README, rendered), (METHODS_PAGE, methods_page), (STUDY_PAGE, study_page)])
+@pytest.mark.parametrize(("page", "make"), PAGES)
 def test_every_number_in_the_readmes_is_of_a_committed_record(page, make):
     text = page.read_text(encoding="utf-8")
     assert make(text) == text, "run: python tests/helpers/readme_tables.py"
