@@ -52,7 +52,7 @@ def test_the_wheel_holds_everything_under_one_name(wheel):
         "methods/ig.py",
         "backbones/sit.py",
         "benchmarks/digits/__init__.py",
-        "leaderboard/page.html",
+        "leaderboard/page/page.html",
         "py.typed",
     ):
         assert f"guidance_bench/{needed}" in names
@@ -60,7 +60,10 @@ def test_the_wheel_holds_everything_under_one_name(wheel):
         str(p.relative_to(ROOT))
         for d in ("guidance_bench", "methods", "backbones", "benchmarks")
         for p in (ROOT / d).rglob("*")
-        if p.suffix in (".py", ".json", ".html", ".safetensors") and "__pycache__" not in p.parts
+        if p.suffix in (".py", ".json", ".html", ".safetensors")
+        and "__pycache__" not in p.parts
+        and p
+        != ROOT / "benchmarks" / "leaderboard.html"  # the page of the committed records, for readers of the project
     }
     packed = {
         n.removeprefix("guidance_bench/") if n.split("/")[1] in ("methods", "backbones", "benchmarks") else n
