@@ -94,7 +94,7 @@ def speed() -> str:
     head = ["work", "against", "its time / ours", "its peak memory / ours", "relative difference"]
     return (
         grid(head, rows)
-        + f"\nMedians of alternating runs on {record['environment']['device']} (`python -m guidance_bench.speed`)."
+        + f"\nMedians of alternating runs on {record['environment']['device']} (`guidance-bench speed`)."
     )
 
 
