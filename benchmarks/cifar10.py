@@ -1,23 +1,16 @@
-"""CIFAR-10 (Krizhevsky, 2009) in colour at 32 x 32: the protocol of Fashion-MNIST, sized for one GPU and for a CPU.
-
-torchvision's files are read, and checked by it before a byte of them is unpickled; nothing is downloaded.
-"""
+"""CIFAR-10 (Krizhevsky, 2009) in colour at 32 x 32: the protocol of Fashion-MNIST, sized for one GPU and for a CPU."""
 
 from __future__ import annotations
 
-import os
 from functools import cache
 from typing import ClassVar
 
-import numpy as np
-
-from guidance_bench.core.errors import UserError
 from guidance_bench.core.parameters import param
 from guidance_bench.experiments.benchmark import register_benchmark
+from guidance_bench.training.data.dataset import ImageArray
+from guidance_bench.training.data.source import open_source
 
 from .shared.image_benchmark import ImageBenchmark, RealImages
-
-VARIABLE = "GUIDANCE_BENCH_CIFAR10"
 
 
 @cache
@@ -27,17 +20,9 @@ def load_images(train: bool) -> RealImages:
     Raises:
         UserError: the files are not there or damaged.
     """
-    from torchvision.datasets import CIFAR10
-
-    root = os.environ.get(VARIABLE, "data")
-    try:
-        data = CIFAR10(root, train=train, download=False)
-    except RuntimeError as error:
-        raise UserError(
-            f"CIFAR-10: no sound {CIFAR10.base_folder} in {root!r}: unpack cifar-10-python.tar.gz of "
-            f"www.cs.toronto.edu/~kriz/cifar.html there, or set {VARIABLE}"
-        ) from error
-    return RealImages("cifar10", np.asarray(data.data), np.asarray(data.targets, np.int64), tuple(data.classes))
+    read = open_source("cifar10", part="train" if train else "test")
+    assert isinstance(read, ImageArray)
+    return RealImages("cifar10", read.images, read.labels, tuple(read.classes))
 
 
 @register_benchmark("cifar10")

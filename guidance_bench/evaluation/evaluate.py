@@ -15,7 +15,7 @@ from ..features.extractor import Extractor
 from ..features.extractors import extractors_for
 from ..features.feature_set import FeatureSet
 from ..features.kept import BATCH
-from ..metrics.base import METRICS, Metric
+from ..metrics.base import METRICS, Metric, compute_all
 from ..storage.image_sets import ImageSource, open_images
 from .reference import load_reference, save_reference
 from .uncertainty import Draws, Jackknife, block_jackknife, summarise
@@ -97,7 +97,7 @@ def evaluate(
         save_reference(keep_reference, against.features, {"made_from": against.identity, **_identity(extractors)})
     possible, skipped = _possible(rows, against.features, extractors, strict=metrics is not None)
     draws = [make(source, _union(row.needs for row in possible)) for source in sources]
-    values = [_compute(possible, against.features, draw) for draw in draws]
+    values = [compute_all(possible, against.features, draw) for draw in draws]
     return Evaluation(
         metrics={column: summarise([v[column] for v in values]) for column in values[0]},
         jackknife=_jackknives(possible, against.features, draws[0], jackknife) if jackknife else {},
@@ -166,13 +166,6 @@ def _problem(row: Metric, reference: FeatureSet, extractors: Sequence[Extractor]
     found = {"features": reference.has, "statistics": reference.has_statistics, "nothing": lambda _: True}[row.against]
     missing = [name for name in row.needs if not found(name)]
     return f"{reference.title} has no {row.against} {missing[0]!r}: {reference.reason(missing[0])}" if missing else ""
-
-
-def _compute(rows: Iterable[Metric], reference: FeatureSet, samples: FeatureSet) -> dict[str, float]:
-    values: dict[str, float] = {}
-    for row in rows:
-        values |= row.compute(reference, samples)
-    return values
 
 
 def _jackknives(

@@ -15,9 +15,10 @@ from ..core.errors import UserError
 from ..core.identity import short_hash
 from ..core.parameters import plain
 from ..core.processes import after_first, agree, is_first
+from ..features.feature_set import FeatureSet
 from ..guidance.method import METHODS, Guidance
 from ..guidance.prepass import Prepass
-from ..metrics.base import METRICS
+from ..metrics.base import METRICS, compute_all
 from ..networks.backbone import Backbone
 from ..networks.compiled import compiled
 from ..networks.precision import check_precision, in_precision
@@ -190,6 +191,12 @@ class Runner:
                 self._evaluator = self.benchmark.evaluator(self.workspace.features(space), self.device)
         return self._evaluator
 
+    def score(self, features: FeatureSet) -> dict[str, float]:
+        """The benchmark's metrics of a run's features, by column name."""
+        metrics = [METRICS.create(name) for name in self.benchmark.metrics]
+        values = compute_all(metrics, self.evaluator().reference, features)
+        return {self.benchmark.column(name): value for name, value in values.items()}
+
     def store(self, spec: RunSpec) -> SampleStore:
         """The samples of a run."""
         return SampleStore(self.workspace.samples(spec.run_id), spec.run_id, spec.samples, spec.block)
@@ -220,9 +227,6 @@ class Runner:
     ) -> dict[str, Any]:
         evaluator = self.evaluator()
         seen = read_once(evaluator, store)
-        values: dict[str, float] = {}
-        for name in self.benchmark.metrics:
-            values |= METRICS.create(name).compute(evaluator.reference, seen.features)
         method = METHODS.create(spec.method["name"], **spec.method["parameters"])
         other = {"precision": self.precision if self.precision != self.benchmark.precision else None}
         command = command_of(self.benchmark, method, self.solver, spec.seed, batch=self.batch, **other)
@@ -230,7 +234,7 @@ class Runner:
             "schema": SCHEMA,
             "run_id": spec.run_id,
             "spec": spec.as_dict(),
-            "metrics": {self.benchmark.column(k): metric_values([v]) for k, v in values.items()},
+            "metrics": {column: metric_values([value]) for column, value in self.score(seen.features).items()},
             "evaluator": {"name": evaluator.name, **evaluator.identity},
             "networks": networks.facts,
             **({"prepass": measured} if measured else {}),

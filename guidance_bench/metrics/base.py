@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from ..core.errors import UserError
@@ -51,6 +52,18 @@ class Metric(Configurable):
             raise UserError(
                 f"{self.name}: features of {one or 'an unnamed network'!r} and {other!r} cannot be compared"
             )
+
+
+def compute_all(metrics: Iterable[Metric], reference: FeatureSet, samples: FeatureSet) -> dict[str, float]:
+    """The values of all metrics, by column name.
+
+    Raises:
+        UserError: as :meth:`Metric.compute`.
+    """
+    values: dict[str, float] = {}
+    for metric in metrics:
+        values |= metric.compute(reference, samples)
+    return values
 
 
 METRICS: Registry[Metric] = Registry("metric", "guidance_bench.metrics", lambda: Metric)

@@ -22,7 +22,6 @@ from ..experiments.records import read_record
 from ..experiments.runner import Runner
 from ..experiments.specification import RunSpec
 from ..features.feature_set import FeatureSet
-from ..metrics.base import METRICS
 from ..sampling.blocks import BlockMaker
 from ..storage.sample_store import SampleStore
 from .checks import Check, compared
@@ -165,9 +164,9 @@ class _Verification:
 
     def _alike(self, features: FeatureSet) -> Check:
         """Metrics of samples, or by an evaluator, with other bits: within the error of one draw."""
-        columns = self._computed(features)
+        columns = self.runner.score(features)
         errors = {
-            name: block_jackknife(lambda part, name=name: self._computed(part)[name], features, BLOCKS).error
+            name: block_jackknife(lambda part, name=name: self.runner.score(part)[name], features, BLOCKS).error
             for name in columns
         }
         apart = {name: abs(value - self._recorded(name)) for name, value in columns.items()}
@@ -179,15 +178,8 @@ class _Verification:
         ok = f"all {len(columns)} made again, within {ERRORS:.0f} errors of a draw: another {self.other}"
         return compared("metrics", not wrong, ok, "; ".join(shown[:2]))
 
-    def _computed(self, features: FeatureSet) -> dict[str, float]:
-        evaluator, benchmark = self.runner.evaluator(), self.runner.benchmark
-        values: dict[str, float] = {}
-        for name in benchmark.metrics:
-            values |= METRICS.create(name).compute(evaluator.reference, features)
-        return {benchmark.column(name): value for name, value in values.items()}
-
     def _values(self, seen: Evidence) -> Check:
-        values = self._computed(seen.features)
+        values = self.runner.score(seen.features)
         wrong = [
             f"{name} is {value:.6g}, the record says {then:.6g}"
             for name, value in values.items()

@@ -14,6 +14,7 @@ from PIL import Image
 
 import guidance_bench as gb
 from guidance_bench.cli.main import main
+from guidance_bench.training.sources.cifar10 import VARIABLE
 
 QUICK = {
     "size": 8, "samples": 20, "block": 10, "solver_steps": 2, "train_steps": 4, "weak_steps": 2, "batch": 4,
@@ -102,7 +103,7 @@ def test_cifar10_and_its_small_form_never_share_a_table(monkeypatch):
 
 def test_cifar10_says_which_files_go_where(monkeypatch, tmp_path):
     cifar10_module.load_images.cache_clear()
-    monkeypatch.setenv(cifar10_module.VARIABLE, str(tmp_path))
+    monkeypatch.setenv(VARIABLE, str(tmp_path))
     with pytest.raises(gb.UserError, match=r"no sound cifar-10-batches-py in .*cifar-10-python\.tar\.gz"):
         gb.BENCHMARKS.create("cifar10").recipes(0)
 
