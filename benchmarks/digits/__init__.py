@@ -19,7 +19,7 @@ from guidance_bench.training.loop import Recipe
 
 from ..shared.grids import Grid, grid
 from ..shared.pixel_benchmark import TrainedBenchmark
-from .classifier import RECIPE, load_classifier
+from .classifier import load_classifier
 from .data import dataset, load_images
 from .grids import SWEEPS, WIDE, around
 
@@ -75,12 +75,13 @@ class Digits(TrainedBenchmark):
 
     def evaluator(self, folder: Path, device: torch.device) -> Evaluator:
         """The classifier's features; the reference is all 1,797 digits."""
-        classifier, digest = load_classifier(folder)
+        classifier, known = load_classifier()
         images, labels = load_images()
         reference = FeatureSet(
             {**classifier.extract(images), "labels": labels}, space=self.space, title="the digits reference"
         )
-        identity = {"weights_sha256": digest, "recipe": short_hash(RECIPE), "reference": dataset().name}
+        identity = {"weights_sha256": known["sha256"], "reference": dataset().name}
+        identity["recipe"] = short_hash(known["recipe"])
         return Evaluator(self.space, classifier.extract, reference, identity)
 
 

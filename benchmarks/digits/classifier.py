@@ -1,4 +1,8 @@
-"""The small classifier whose 64 features are this benchmark's feature space."""
+"""The small classifier whose 64 features are this benchmark's feature space.
+
+Its weights come with the benchmark: trained on another machine they differ in their last bits, and records of two
+classifiers share no table. ``python -m guidance_bench.benchmarks.digits.make`` trains them.
+"""
 
 from __future__ import annotations
 
@@ -8,25 +12,16 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy, gelu
+from torch.nn.functional import gelu
 
-from guidance_bench.core.errors import UserError
-from guidance_bench.storage.files import atomic
-from guidance_bench.storage.pinned import pinned
+from guidance_bench.storage.files import sha256_of
 
-from .data import load_images, to_latents
+from ..shared.own_files import missing, read_own
+from .data import to_latents
 
-#: Everything that determines the classifier, up to rounding; its hash names the feature space.
-RECIPE: dict[str, Any] = {
-    "architecture": "conv32-conv64-fc64",
-    "steps": 600,
-    "batch": 128,
-    "learning_rate": 2e-3,
-    "seed": 20,
-}
+HERE = Path(__file__).parent
 
 #: What classifier.json says of the trained network.
 PIN = ("recipe", "sha256", "training_accuracy")
@@ -56,49 +51,16 @@ class Classifier(nn.Module):
         return {"features": features, "logits": logits}
 
 
-def load_classifier(folder: Path) -> tuple[Classifier, str]:
-    """The classifier and its sha256; trained on the first call, verified against its hash on every later one.
+def load_classifier() -> tuple[Classifier, dict[str, Any]]:
+    """The classifier, and what is known of it: recipe, sha256, accuracy on all digits.
 
     Raises:
-        UserError: the stored file does not fit its pinned hash.
+        UserError: its file is missing or damaged.
     """
-    weights, pin = folder / "classifier.safetensors", folder / "classifier.json"
-    digest = pinned(weights, pin, PIN, lambda: _make(weights))["sha256"]
+    known = read_own(HERE / "classifier.json", PIN)
+    weights = HERE / "classifier.safetensors"
+    if not weights.is_file() or sha256_of(weights) != known["sha256"]:
+        raise missing(weights)
     classifier = Classifier()
-    try:
-        classifier.load_state_dict(load_file(weights))
-    except (SafetensorError, RuntimeError) as error:
-        raise UserError(f"{str(weights)!r} is not this benchmark's classifier: {error}") from error
-    return classifier.eval(), digest
-
-
-def _make(weights: Path) -> dict[str, Any]:
-    classifier, accuracy = train_classifier()
-    with atomic(weights) as temporary:
-        save_file(classifier.state_dict(), temporary)
-    return {"recipe": RECIPE, "training_accuracy": accuracy}
-
-
-def train_classifier() -> tuple[Classifier, float]:
-    """Train on the whole reference set, from a fixed seed; returns the network and its accuracy on that set."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(RECIPE["seed"])
-        classifier = Classifier()
-    draw = torch.Generator().manual_seed(RECIPE["seed"])
-    images, labels = load_images()
-    x, y = to_latents(images), torch.from_numpy(labels)
-    steps = RECIPE["steps"]
-    optimizer = torch.optim.AdamW(classifier.parameters(), lr=RECIPE["learning_rate"], weight_decay=1e-2)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
-    for _ in range(steps):
-        rows = torch.randint(len(x), (RECIPE["batch"],), generator=draw)
-        # A little noise keeps the features from hanging on single grey levels of the seventeen.
-        noisy = x[rows] + 0.1 * torch.randn(x[rows].shape, generator=draw)
-        loss = cross_entropy(classifier(noisy)[1], y[rows], label_smoothing=0.05)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        schedule.step()
-    with torch.inference_mode():
-        accuracy = float((classifier.eval()(x)[1].argmax(1) == y).float().mean())
-    return classifier, accuracy
+    classifier.load_state_dict(load_file(weights))
+    return classifier.eval(), known

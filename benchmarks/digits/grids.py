@@ -15,9 +15,8 @@ NARROW = (0.5, 0.71, 1.0, 1.41, 2.0, 2.83)
 #: What is fixed is the method's default but for: the published share of low to high frequencies (fdg); a table
 #: measured on the training data (recfg); a threshold that saves a quarter of CFG's evaluations, as in the paper
 #: (adaptive); limits and noises in this small network's units (apg, cads, tsg); no standing first step, a sixteenth of
-#: this short path (cfg_zero); a mild CFG where a method adds to it; limits in flow time, not the published places on
-#: EDM2's grid (feedback); the middle third of
-#: the blocks left out, in slg at all times.
+#: this short path (cfg_zero); a mild CFG where a method adds to it; the middle third of the blocks left out, in slg at
+#: all times; a direction that keeps its length (beta_cfg).
 SWEEPS: dict[str, Sweep] = {
     "cfg": Sweep(),
     "cfg_schedule": Sweep(fixed={"shape": "linear"}),
@@ -30,7 +29,7 @@ SWEEPS: dict[str, Sweep] = {
     "mambo_g": Sweep(unit=2.0),
     "fdg": Sweep("high_scale", linked={"low_scale": 0.45}),
     "recfg": Sweep(fixed={"table": "measured"}),
-    "feedback": Sweep("max_scale", fixed={"t0": 0.5, "t1": 0.4}),
+    "feedback": Sweep("max_scale"),
     "adaptive": Sweep(fixed={"threshold": 0.96}),
     "cads": Sweep(fixed={"noise": 0.25}),
     "icg": Sweep(),
@@ -47,6 +46,14 @@ SWEEPS: dict[str, Sweep] = {
     "sgg": Sweep("weak_scale", fixed={"scale": 1.1, "layers": None}),
     "self_guidance": Sweep(unit=8.0),
     "sg_prev": Sweep(),
+    "momentum": Sweep("alpha", neutral=0.0),
+    "higs": Sweep("strength", unit=2.0, neutral=0.0, fixed={"scale": 1.1}),
+    "adg": Sweep(),
+    "power_law": Sweep(),
+    "energy_preserving": Sweep(),
+    "beta_cfg": Sweep(fixed={"gamma": 0.0}),
+    "cfg_mp": Sweep(),
+    "reg": Sweep(),
 }
 
 
@@ -80,6 +87,14 @@ PILOT_BEST: dict[str, float] = {
     "sgg": 0.025,
     "self_guidance": 0.4,
     "sg_prev": 0.025,
+    "momentum": 0.1,
+    "higs": 0.1,
+    "adg": 0.1,
+    "power_law": 0.1,
+    "energy_preserving": 0.1,
+    "beta_cfg": 0.1,
+    "cfg_mp": 0.1,
+    "reg": 0.1,
 }
 
 
