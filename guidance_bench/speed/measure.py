@@ -10,7 +10,7 @@ import torch
 
 from ..core.environment import describe
 from ..core.errors import UserError, did_you_mean
-from . import evaluation, sampling, scaling, training
+from . import evaluation, gpu, sampling, scaling, training
 from .ruler import limit_threads
 
 #: name -> measurement, called with the number of rounds and the device.
@@ -23,7 +23,13 @@ MEASUREMENTS: dict[str, Callable[[int, torch.device], dict[str, Any]]] = {
     "frechet": evaluation.frechet,
     "precision": evaluation.precision,
     "features": evaluation.features,
+    "sampling_gpu": gpu.sampling_gpu,
+    "methods_gpu": gpu.methods_gpu,
+    "small_gpu": gpu.small_gpu,
+    "evaluation_gpu": gpu.evaluation_gpu,
 }
+#: What is measured where no name is given: on a GPU what is sized for it, and training, which fits itself.
+ON_GPU = ("sampling_gpu", "methods_gpu", "small_gpu", "training", "evaluation_gpu")
 
 
 @dataclass(frozen=True)
@@ -67,6 +73,15 @@ GOALS = (
     Goal(("scaling", "samples", "exponent"), "exponent of time over samples", least=0.97, most=1.03),
     Goal(("training", "speed_over_plain"), "a training step over a plain loop's, fp32", least=1.0),
     Goal(("training", "head_cost"), "a step with the internal head over one without", most=1.02),
+    Goal(("sampling_gpu", "speed_over_plain", "bf16, compiled"), "SiT-XL/2, bf16 compiled, over plain TF32", least=3),
+    Goal(("sampling_gpu", "speed_over_plain_bf16", "bf16, compiled"), "the same over plain bf16", least=1.5),
+    Goal(("sampling_gpu", "share_of_products", "bf16, compiled"), "its share of the rate of products", least=0.45),
+    Goal(("methods_gpu", "cost", "ig / none"), "IG on a GPU, time over none", most=1.03),
+    Goal(("methods_gpu", "cost", "ig_cfg / cfg"), "IG+CFG on a GPU, time over CFG", most=1.03),
+    Goal(("methods_gpu", "cost", "cfg at t <= 0.7 / none"), "CFG at t <= 0.7 on a GPU, over none", most=1.75),
+    Goal(("methods_gpu", "overhead"), "the sampler's own overhead on a GPU", most=0.02),
+    Goal(("small_gpu", "speed_over_plain", "none, compiled"), "digits' network compiled, over the loop", least=1.3),
+    Goal(("evaluation_gpu", "seconds", "all"), "FID, precision, recall, 50k x 10k, seconds", most=20),
     Goal(("frechet", "times_ours_by_median", "scipy"), "Fréchet distance over SciPy's", least=1.0),
     Goal(("frechet", "times_ours_by_median", "torch_fidelity"), "Fréchet distance over torch-fidelity's", least=1.0),
     Goal(("precision", "times_ours_by_median", "torch_fidelity"), "precision, recall over torch-fidelity", least=1.0),
@@ -75,7 +90,7 @@ GOALS = (
 
 
 def measure(names: Sequence[str], rounds: int, threads: int, device: torch.device) -> dict[str, Any]:
-    """The record of the measurements ``names`` (all where empty).
+    """The record of the measurements ``names`` (where empty: all that are for the device).
 
     Raises:
         UserError: there is no measurement of a name, or fewer than one round or thread.
@@ -87,7 +102,8 @@ def measure(names: Sequence[str], rounds: int, threads: int, device: torch.devic
     if rounds < 1 or threads < 1:
         raise UserError(f"rounds={rounds} and threads={threads} must be at least 1")
     limit_threads(threads)
-    results = {name: MEASUREMENTS[name](rounds, device) for name in MEASUREMENTS if not names or name in names}
+    wanted = names or (ON_GPU if device.type == "cuda" else [n for n in MEASUREMENTS if not n.endswith("_gpu")])
+    results = {name: MEASUREMENTS[name](rounds, device) for name in MEASUREMENTS if name in wanted}
     return {"rounds": rounds, "results": results, "environment": describe(device)}
 
 

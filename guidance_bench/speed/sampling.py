@@ -53,13 +53,15 @@ class Workload:
         self.noise = torch.randn(self.batch, *shape, generator=generator).to(self.device)
         self.labels = torch.arange(self.batch, device=self.device) % self.network.num_classes
 
-    def ours(self, method: str = "none", precision: str = "fp32", compile: bool = False) -> Callable[[], Tensor]:
+    def ours(
+        self, method: str = "none", precision: str = "fp32", compile: bool = False, solver: str = "euler"
+    ) -> Callable[[], Tensor]:
         """A task: our sampler, on a network that is converted and compiled before it is timed."""
         network = in_precision(self.network, precision)
         network = compiled(network) if compile else network
-        solver = SOLVERS.create("euler", steps=self.steps)
+        steps = SOLVERS.create(solver, steps=self.steps)
         return partial(
-            sample, network, _method(method), solver, labels=self.labels, noise=self.noise, precision=precision
+            sample, network, _method(method), steps, labels=self.labels, noise=self.noise, precision=precision
         )
 
     def plain(self, method: str = "none", dtype: torch.dtype = torch.float32) -> Callable[[], Tensor]:
@@ -103,35 +105,31 @@ def _peer(network: Backbone, config: dict[str, Any]) -> PlainSiT:
 
 
 def sampling(rounds: int, device: torch.device) -> dict[str, Any]:
-    """SiT-B/2 in each precision, compiled or not, against the plain loop (on a GPU SiT-XL/2, IG+CFG)."""
-    gpu = device.type == "cuda"
-    work = Workload(SIT_XL, 128, 10, device) if gpu else Workload(SIT_B, 4, 2, device)
-    method = "ig_cfg" if gpu else "none"
+    """SiT-B/2 in each precision, compiled or not, against the plain loop."""
+    work = Workload(SIT_B, 4, 2, device)
     tasks: dict[str, Callable[[], Any]] = {
-        "plain loop, fp32": work.plain(method),
-        "plain loop, bf16": work.plain(method, torch.bfloat16),
-        "fp32": work.ours(method, "tf32" if gpu else "fp32"),
-        "bf16": work.ours(method, "bf16"),
-        "bf16, compiled": work.ours(method, "bf16", compile=True),
+        "plain loop, fp32": work.plain(),
+        "plain loop, bf16": work.plain(dtype=torch.bfloat16),
+        "fp32": work.ours(),
+        "bf16": work.ours(precision="bf16"),
+        "bf16, compiled": work.ours(precision="bf16", compile=True),
         "fp32 products": matrix_rate(torch.float32, device),
         "bf16 products": matrix_rate(torch.bfloat16, device),
     }
     times = alternate(tasks, rounds, device)
-    forwards = work.steps * (2 if gpu else 1)
+    ours = ("fp32", "bf16", "bf16, compiled")
     return {
-        "network": "SiT-XL/2" if gpu else "SiT-B/2",
-        "method": method,
+        "network": "SiT-B/2",
+        "method": "none",
         "batch": work.batch,
-        "speed_over_plain": {
-            name: times.ratio("plain loop, fp32", name) for name in tasks if "products" not in name and name[0] != "p"
-        },
+        "speed_over_plain": {name: times.ratio("plain loop, fp32", name) for name in ours},
         "speed_over_plain_bf16": times.ratio("plain loop, bf16", "bf16, compiled"),
         "share_of_products": {
-            name: forwards * work.operations() / times.median(name) / times.values[f"{name[:4]} products"]
-            for name in ("fp32", "bf16", "bf16, compiled")
+            name: work.steps * work.operations() / times.median(name) / times.values[f"{name[:4]} products"]
+            for name in ours
         },
         "operations_per_second": {name: times.values[name] for name in ("fp32 products", "bf16 products")},
-        "difference": _differences(times, ("fp32", "bf16", "bf16, compiled")),
+        "difference": differences(times, "plain loop, fp32", ours),
         "seconds": times.seconds,
     }
 
@@ -141,7 +139,7 @@ def methods(rounds: int, device: torch.device) -> dict[str, Any]:
     work = Workload(SIT_B, 4, 5, device)
     names = ("none", "ig", "cfg", "cfg_interval", "ig_cfg")
     tasks: dict[str, Callable[[], Any]] = {name: work.ours(name) for name in names}
-    tasks["the forward passes of none alone"] = partial(_bare, work)
+    tasks["the forward passes of none alone"] = bare(work, work.network)
     times = alternate(tasks, rounds, device)
     return {
         "network": "SiT-B/2",
@@ -174,15 +172,21 @@ def small(rounds: int, device: torch.device) -> dict[str, Any]:
     }
 
 
-@torch.inference_mode()
-def _bare(work: Workload) -> None:
-    x, t = work.noise, torch.full((work.batch,), 0.5, device=work.device)
-    for _ in range(work.steps):
-        work.network(x, t, work.labels)
+def bare(work: Workload, network: Backbone) -> Callable[[], None]:
+    """A task: as many forward passes of ``network`` as the workload has steps, and nothing else."""
+
+    @torch.inference_mode()
+    def run() -> None:
+        x, t = work.noise, torch.full((work.batch,), 0.5, device=work.device)
+        for _ in range(work.steps):
+            network(x, t, work.labels)
+
+    return run
 
 
-def _differences(times: Times, names: tuple[str, ...]) -> dict[str, float]:
-    return {name: _distance(times.values[name], times.values["plain loop, fp32"]) for name in names}
+def differences(times: Times, peer: str, names: tuple[str, ...]) -> dict[str, float]:
+    """Relative distance of what each task returned from what ``peer`` returned."""
+    return {name: _distance(times.values[name], times.values[peer]) for name in names}
 
 
 def _distance(a: Tensor, b: Tensor) -> float:

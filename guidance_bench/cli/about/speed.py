@@ -21,7 +21,8 @@ Inception beside SciPy's and torch-fidelity's. Prints the ratios with the goals
 and writes the record, with the machine and its rate of matrix products.
 
 Names: sampling, methods, small, scaling, training, frechet, precision,
-features."""
+features; on a CUDA GPU sampling_gpu, methods_gpu, small_gpu, evaluation_gpu,
+training."""
 
 
 def command(arguments: Sequence[str]) -> int:
