@@ -16,10 +16,13 @@ from ..core.errors import UserError
 from ..storage.checkpoint_files.containers import state_dict
 from ..storage.checkpoint_files.reading import read_checkpoint
 from ..storage.files import atomic
+from ..storage.hub import fetch, known_checkpoints
 from .backbone import BACKBONES, Backbone, BackboneConfig, config_of
 from .official_layouts import UNUSED, check_given, check_telling, configuration, layout_of, recognise
 
 NATIVE = "guidance_bench"  # the layout, and the key of its metadata
+#: A training's result in its folder.
+RESULT = "model.safetensors"
 
 
 def load_backbone(
@@ -34,9 +37,10 @@ def load_backbone(
     """Build the network of a checkpoint, in evaluation mode and in the project's convention of time and sign.
 
     Args:
-        source: path to .pt, .pth or .safetensors, the name of a known checkpoint, "hub-org/repo:file", a URL, or a
-            mapping of names to tensors; bare or as training programs nest it (see
-            :mod:`guidance_bench.storage.checkpoint_files.containers`), with or without the prefixes of wrappers.
+        source: path to .pt, .pth or .safetensors, the folder of a finished training, a checkpoint of one that is not
+            finished, the name of a known checkpoint, "hub-org/repo:file", a URL, or a mapping of names to tensors;
+            bare or as training programs nest it (see :mod:`guidance_bench.storage.checkpoint_files.containers`), with
+            or without the prefixes of wrappers.
         layout: "sit", "sit_ig" (also REPA's), "lightningdit", "lightningdit_ig", "guidance_bench", or "auto" to be told
             by the tensors.
         device: where the parameters go.
@@ -53,6 +57,8 @@ def load_backbone(
     if isinstance(source, str) and not os.path.exists(os.path.expanduser(source)):
         source, layout, config = _fetch(source, layout, config)
     where, content, metadata = _read(source)
+    if NATIVE in content:
+        content, metadata, weights = _of_training(content, weights, where)
     ours = NATIVE in metadata and weights is None  # its names are the network's own
     tensors = dict(content) if ours else state_dict(content, weights, where)
     if layout == NATIVE or NATIVE in metadata:
@@ -70,18 +76,54 @@ def save_backbone(backbone: Backbone, path: str | Path) -> None:
     Raises:
         UserError: the file cannot be written.
     """
-    spec: BackboneConfig = backbone.config  # type: ignore[assignment]
-    about = {"backbone": spec.name, "config": config_of(backbone), "data_time": backbone.data_time}
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in backbone.state_dict().items()}
     with atomic(Path(path)) as temporary:
-        save_file(tensors, temporary, metadata={NATIVE: json.dumps(about)})
+        save_file(tensors, temporary, metadata={NATIVE: about_network(backbone)})
+
+
+def about_network(backbone: Backbone) -> str:
+    """What tensors do not tell of a network: its class, configuration and convention of time, as JSON."""
+    spec: BackboneConfig = backbone.config  # type: ignore[assignment]
+    return json.dumps({"backbone": spec.name, "config": config_of(backbone), "data_time": backbone.data_time})
+
+
+def checkpoint_file(source: str | Path) -> Path:
+    """The local file of a source as :func:`load_backbone` takes it; of a finished training's folder its result.
+
+    Raises:
+        UserError: it is not here and cannot be had, or a folder that holds no result.
+    """
+    return _result_of(fetch(source))
+
+
+def _result_of(path: Path) -> Path:
+    """A file as it is; of a training's folder the result."""
+    if not path.is_dir() or (path / RESULT).is_file():
+        return path / RESULT if path.is_dir() else path
+    begun = sorted(path.glob("checkpoints/step_*.pt"))
+    if begun:
+        raise UserError(
+            f"the training in {str(path)!r} is not finished: run its command again, or give {str(begun[-1])!r}"
+        )
+    raise UserError(
+        f"{str(path)!r} is a folder without {RESULT}: give a checkpoint's file, or a finished training's folder"
+    )
+
+
+def _of_training(
+    content: Mapping[str, Any], weights: str | None, where: str
+) -> tuple[Mapping[str, Any], dict[str, str], None]:
+    """Tensors and metadata of a checkpoint that a training goes on from (:mod:`guidance_bench.training.resume`)."""
+    try:
+        tensors = content["network"] if weights == "model" else content["averages"][0]
+        return {**tensors}, {NATIVE: str(content[NATIVE])}, None
+    except (KeyError, IndexError, TypeError) as error:
+        raise UserError(f"{where}: is a damaged checkpoint of a training ({error!r}): take another") from error
 
 
 def _fetch(source: str, layout: str, config: dict[str, Any]) -> tuple[Path, str, dict[str, Any]]:
     """The local file of a known checkpoint, a hub address or a URL, with what is known of it where nothing is given."""
-    from ..storage.hub import fetch, known_checkpoints
-
-    path, known = fetch(source), known_checkpoints().get(source.lower())
+    path, known = checkpoint_file(source), known_checkpoints().get(source.lower())
     if known is None:
         return path, layout, config
     return path, known.layout if known.layout and layout == "auto" else layout, known.settings | config
@@ -91,7 +133,7 @@ def _read(source: str | Path | Mapping[str, Any]) -> tuple[str, Mapping[str, Any
     """What messages call the source, its content and its metadata."""
     if isinstance(source, Mapping):
         return "state dict", source, {}
-    path = Path(source).expanduser()
+    path = _result_of(Path(source).expanduser())
     return repr(str(path)), *read_checkpoint(path)
 
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from ..core.identity import short_hash
 from ..core.randomness import generator
 from ..networks.backbone import BACKBONES, Backbone
-from ..networks.checkpoints import load_backbone, save_backbone
+from ..networks.checkpoints import RESULT, load_backbone, save_backbone
 from ..networks.dataset import Dataset
 from ..storage.pinned import pinned
 from .data.dataset import InMemory
@@ -137,7 +137,7 @@ def train(
         UserError: as :meth:`guidance_bench.training.trainer.Trainer.run`, or the stored model is damaged.
     """
     place = folder / recipe.name
-    model, facts = place / "model.safetensors", place / "training.json"
+    model, facts = place / RESULT, place / "training.json"
     known = pinned(model, facts, FACTS, lambda: _run(recipe, data, place, device, title))
     return load_backbone(model, device=str(device)).eval(), known
 
@@ -148,7 +148,7 @@ def _run(recipe: Recipe, data: Dataset, place: Path, device: torch.device, title
     draws = StepDraws(recipe, data, network.num_classes)
     trainer = Trainer(recipe.settings(), InMemory(data), network, place, recipe.name, device, execution, draws, title)
     trainer.run()
-    save_backbone(trainer.averages[0].network, place / "model.safetensors")
+    save_backbone(trainer.averages[0].network, place / RESULT)
     trainer.checkpoints.clear()
     return {
         "recipe": recipe.as_dict(),

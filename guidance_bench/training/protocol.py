@@ -15,7 +15,7 @@ from ..core.identity import short_hash
 from ..core.parameters import check_names
 from ..core.processes import agree, begin, is_first
 from ..networks.backbone import Backbone
-from ..networks.checkpoints import load_backbone, save_backbone
+from ..networks.checkpoints import RESULT, load_backbone, save_backbone
 from ..networks.dataset import Dataset
 from ..storage.files import sweep, write_json
 from ..storage.pinned import pinned
@@ -28,7 +28,7 @@ from .trainer import Trainer
 
 #: What training.json says of a finished training.
 FACTS = ("recipe", "sha256", "seconds", "losses", "parameters", "averages", "environment")
-RESULT, FACTS_FILE, RECIPE_FILE = "model.safetensors", "training.json", "recipe.json"
+FACTS_FILE, RECIPE_FILE = "training.json", "recipe.json"
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from torch import Tensor
 from ..core.console import bar, rank
 from ..core.errors import UserError
 from ..networks.backbone import Backbone
-from ..networks.checkpoints import save_backbone
+from ..networks.checkpoints import NATIVE, about_network, save_backbone
 from .alone import Alone
 from .data.dataset import TrainingData
 from .data.draws import Batch, Batches, Draws
@@ -255,6 +255,7 @@ class Trainer:
 
     def _state(self) -> dict[str, Any]:
         return {
+            NATIVE: about_network(self.network),
             "network": self.network.state_dict(),
             "averages": [average.network.state_dict() for average in self.averages],
             "optimisers": [optimiser.state_dict() for optimiser in self.optimisers],

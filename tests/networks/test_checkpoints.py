@@ -396,8 +396,8 @@ def test_known_checkpoints_bring_their_layout_and_configuration(tmp_path, monkey
     golden = plain_sit()
     torch.save(golden.weights | {"projectors.0.0.weight": torch.zeros(1)}, tmp_path / "last.pt")
     known = argparse.Namespace(layout="sit_ig", settings={"num_heads": 4})
-    monkeypatch.setattr("guidance_bench.storage.hub.fetch", lambda source: tmp_path / "last.pt")
-    monkeypatch.setattr("guidance_bench.storage.hub.known_checkpoints", lambda: {"repa": known})
+    monkeypatch.setattr("guidance_bench.networks.checkpoints.fetch", lambda source: tmp_path / "last.pt")
+    monkeypatch.setattr("guidance_bench.networks.checkpoints.known_checkpoints", lambda: {"repa": known})
     assert not gb.load_backbone("REPA").data_time
     assert gb.load_backbone("REPA", layout="sit").data_time
     with pytest.raises(gb.UserError, match="do not tell num_heads"):

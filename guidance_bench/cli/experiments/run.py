@@ -15,9 +15,10 @@ guidance-bench run benchmark=NAME [method=NAME|FILE.py] [NAME=VALUE ...] [-m]
                        evaluate, leaderboard)
   row=sit_xl_cfg       a published row of benchmark=imagenet256; all: every row
                        that can be run
-  backbone=FILE        your own network (or org/repo:file, URL, known name) in
-                       the benchmark's place; weak=FILE beside it; imagenet256
-                       also has names, and checkpoint=, vae=, reference=FILE
+  backbone=FILE        your own network (or a folder of guidance-bench train,
+                       org/repo:file, URL, known name) in the benchmark's place;
+                       weak=FILE beside it; imagenet256 also has names, and
+                       checkpoint=, vae=, reference=FILE
   data=PATH            your images, one folder a class, for benchmark=folder
   method=ig            one method instead of the line-up, or a Python file
   method.scale=1.7     a parameter of the method; also benchmark. and solver.

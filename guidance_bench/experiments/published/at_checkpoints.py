@@ -24,7 +24,7 @@ from ...features.kept import FeatureMaker
 from ...metrics.base import METRICS
 from ...networks.autoencoders.base import AUTOENCODERS, Autoencoder, load_autoencoder
 from ...networks.backbone import Backbone, config_of
-from ...networks.checkpoints import load_backbone
+from ...networks.checkpoints import checkpoint_file, load_backbone
 from ...sampling.solvers import SOLVERS, Solver
 from ...storage.hub import Wanted, fetch, wanted
 from ...storage.image_sets import ImageSource
@@ -179,7 +179,12 @@ class CheckpointBenchmark(Benchmark):
         known = self.declared.backbones.get(name)
         kind = known.layout.partition("_")[0] if known and known.layout != "auto" else "checkpoint"
         settings = {"settings": known.settings} if known else {}
-        return {"backbone": kind, "name": name if known else "own", "sha256": file_sha256(fetch(source)), **settings}
+        return {
+            "backbone": kind,
+            "name": name if known else "own",
+            "sha256": file_sha256(checkpoint_file(source)),
+            **settings,
+        }
 
     def networks(self, seed: int, folder: Path, device: torch.device) -> Networks:
         """The checkpoints, loaded; what the evaluation needs is fetched too, before there are samples."""
@@ -195,7 +200,7 @@ class CheckpointBenchmark(Benchmark):
     def _facts(self, source: str, network: Backbone) -> dict[str, Any]:
         parameters = sum(p.numel() for p in network.parameters())
         return {
-            "sha256": file_sha256(fetch(source)),
+            "sha256": file_sha256(checkpoint_file(source)),
             "source": _said(source),
             "parameters": parameters,
             "config": config_of(network),

@@ -12,9 +12,8 @@ import torch
 from ...core.console import say
 from ...core.errors import UserError
 from ...networks.backbone import Backbone, config_of
-from ...networks.checkpoints import load_backbone
+from ...networks.checkpoints import checkpoint_file, load_backbone
 from ...sampling.dry_run import check_method
-from ...storage.hub import fetch
 from ...storage.verified import file_sha256
 from ..benchmark import Benchmark, Networks, Setting
 
@@ -28,7 +27,7 @@ class _WithOwnNetwork(Benchmark):
     def recipes(self, seed: int) -> dict[str, dict[str, Any]]:
         """The networks by the sha256 of their files."""
         return {
-            role: {"backbone": self._network_of(role).config.name, "sha256": file_sha256(fetch(source))}  # type: ignore[union-attr]
+            role: {"backbone": self._network_of(role).config.name, "sha256": file_sha256(checkpoint_file(source))}  # type: ignore[union-attr]
             for role, source in self.own_networks.items()
         }
 
@@ -53,7 +52,7 @@ class _WithOwnNetwork(Benchmark):
         loaded = {role: network.to(device) for role, network in self._loaded.items()}
         facts = {
             role: {
-                "sha256": file_sha256(fetch(source)),
+                "sha256": file_sha256(checkpoint_file(source)),
                 "parameters": sum(p.numel() for p in loaded[role].parameters()),
             }
             for role, source in self.own_networks.items()
