@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from itertools import pairwise
 from typing import cast
 
@@ -138,8 +139,10 @@ class Block(nn.Module):
         parts = self.adaLN_modulation(c)
         *shift1, scale1, gate1 = parts[: len(parts) // 2]  # no shift with "wo_shift"
         *shift2, scale2, gate2 = parts[len(parts) // 2 :]
-        x = torch.addcmul(x, gate1, self.attn(modulate(self.norm1(x), scale1, *shift1), rotary, edits))
-        return torch.addcmul(x, gate2, self.mlp(modulate(self.norm2(x), scale2, *shift2)))
+        attend = edited(partial(self.attn, rotary=rotary, edits=edits), edits, "attention_branch")
+        x = torch.addcmul(x, gate1, attend(modulate(self.norm1(x), scale1, *shift1)))
+        mlp = edited(self.mlp, edits, "mlp_branch")
+        return torch.addcmul(x, gate2, mlp(modulate(self.norm2(x), scale2, *shift2)))
 
     def attention_map(self, x: Tensor, c: Tensor, rotary: Rotary | None = None) -> Tensor:
         """The attention map (N, heads, T, T) of this block for its input."""
@@ -174,6 +177,13 @@ def registered(edits: Sequence[Edit], place: str) -> Iterator[tuple[OwnEdit, Edi
         own = own_edit(edit.kind)
         if own and own.place == place:
             yield own, edit
+
+
+def edited(run: Callable[[Tensor], Tensor], edits: Sequence[Edit], place: str) -> Callable[[Tensor], Tensor]:
+    """A part of a block, tokens (N, T, D) to (N, T, D), under the registered edits of its place."""
+    for own, edit in registered(edits, place):
+        run = partial(own.function, edit, run)
+    return run
 
 
 def segments(edits: Sequence[Edit], count: int) -> Iterator[tuple[slice, list[Edit]]]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import cast
 
 import torch
@@ -16,7 +15,7 @@ from guidance_bench.core.parameters import param
 from guidance_bench.networks.backbone import Backbone, BackboneConfig, Edit, Prediction
 from guidance_bench.networks.own_edits import PLACES, own_edit
 
-from .blocks import BLOCK_EDITS, Block, FinalLayer, Modulation, Norm, find, registered, segments, shuffle_tokens
+from .blocks import BLOCK_EDITS, Block, FinalLayer, Modulation, Norm, edited, find, registered, segments, shuffle_tokens
 from .embeddings import (
     LabelEmbedder,
     PatchEmbed,
@@ -176,14 +175,13 @@ class Transformer(Backbone):
 
         for own, edit in registered(edits, "tokens"):
             tokens = own.function(edit, tokens)
-        for own, edit in registered(edits, "block"):
-            block = partial(own.function, edit, block)
+        run = edited(block, edits, "block")
         shuffle = find(edits, "token_shuffle")
         if not shuffle:
-            return block(tokens)
+            return run(tokens)
         # The residual stream keeps its order: a block reads shuffled tokens and adds what it makes of them.
         mixed = shuffle_tokens(tokens, shuffle, layer)
-        return tokens + block(mixed) - mixed
+        return tokens + run(mixed) - mixed
 
     def _velocity(self, head: FinalLayer, tokens: Tensor, condition: Tensor) -> Tensor:
         return unpatchify(head(tokens, condition), self.config.patch_size)[:, : self.config.in_channels]

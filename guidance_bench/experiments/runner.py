@@ -16,6 +16,7 @@ from ..core.identity import short_hash
 from ..core.parameters import plain
 from ..core.processes import after_first, agree, is_first
 from ..features.feature_set import FeatureSet
+from ..guidance.composition import changed_with
 from ..guidance.method import METHODS, Guidance
 from ..guidance.prepass import Prepass
 from ..metrics.base import METRICS, compute_all
@@ -263,8 +264,7 @@ def _measures(method: Guidance) -> bool:
 
 
 def _identity(method: Guidance, solver: Solver) -> dict[str, Any]:
-    changed = METHODS.entry(method.name).source == "built in" and method.versions.get(solver.name)
-    code = {**_code(method), **({"version": changed} if changed else {})}
+    code = {**_code(method), **changed_with(method, solver.name)}
     return {"name": method.name, "parameters": method.identity(), **code}
 
 

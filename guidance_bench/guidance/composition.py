@@ -184,6 +184,20 @@ class Sum(Composition):
         return total
 
 
+def changed_with(method: Guidance, solver: str) -> dict[str, Any]:
+    """What names a method's code besides where its meaning has changed with one solver alone; {} where it has not.
+
+    ``version`` of a built-in method; ``versions``, by name, of those inside a composition.
+    """
+    changed: dict[str, Any] = {}
+    if method.name in METHODS.names() and METHODS.entry(method.name).source == "built in":
+        changed = {"version": method.versions[solver]} if solver in method.versions else {}
+    if not isinstance(method, Composition):
+        return changed
+    inside = {part.name: found for part in method.parts().values() if (found := changed_with(part, solver))}
+    return {**changed, **({"versions": inside} if inside else {})}
+
+
 def _code(method: Guidance) -> dict[str, Any]:
     return METHODS.entry(method.name).code if method.name in METHODS.names() else {}
 

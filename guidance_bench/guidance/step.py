@@ -44,6 +44,7 @@ class Step:
         depth: blocks of the main network.
         transition: how this step's end depends on its velocity; None for an adaptive solver, which has no step to tell.
         first: the state that the method left at the first evaluation of this step, in stage 1; None in stage 0.
+        tokens: of the main network's attention maps, a square grid; 0: it has none.
         once: whether an interval is asked once a step, at its beginning, rather than at each evaluation.
     """
 
@@ -62,6 +63,7 @@ class Step:
     transition: Transition | None = None
     first: Mapping[str, Any] | None = None
     once: bool = False
+    tokens: int = 0
 
     @property
     def t_interval(self) -> float:

@@ -80,7 +80,7 @@ class Backbone(nn.Module):
         trained_taps: blocks (counted from 1) that carry a trained head.
         null_label: whether the network was trained with dropped labels.
         edits: kinds of :class:`Edit` that the forward understands.
-        edit_places: where registered edits can act ("tokens", "attention", "block").
+        edit_places: where registered edits can act (:data:`guidance_bench.networks.own_edits.PLACES`).
         tokens: tokens T of its attention maps, a square grid; 0: it has none to show.
         data_time: the network was trained with t = 0 noise, t = 1 data and v = x0 - eps (upstream SiT, LightningDiT).
             Set by the loader; :meth:`forward` is the only place that converts.

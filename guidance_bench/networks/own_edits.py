@@ -1,4 +1,4 @@
-"""Edits that a method brings along: a function on the tokens, the attention or the whole of a block.
+"""Edits that a method brings along: a function on the tokens, the attention, a branch or the whole of a block.
 
     @register_edit("colder", "attention")
     def colder(edit, q, k, v):
@@ -20,6 +20,8 @@ from ..core.errors import UserError
 PLACES = {
     "tokens": "function(edit, tokens (N, T, D)): the tokens that the block is given, changed for good",
     "attention": "function(edit, q, k, v), each (N, heads, T, D / heads), normed and turned: the mixed values",
+    "attention_branch": "function(edit, branch, tokens (N, T, D), normed): what attention adds; branch(tokens) runs it",
+    "mlp_branch": "function(edit, branch, tokens (N, T, D), normed): what the MLP adds; branch(tokens) runs it",
     "block": "function(edit, block, tokens (N, T, D)): the tokens after the block; block(tokens) runs it",
 }
 
@@ -49,7 +51,8 @@ def register_edit(kind: str, place: str) -> Callable[[Function], Function]:
     """Decorator: make a function the edit called ``kind``; what it does depends on ``place``, see :data:`PLACES`.
 
     The edit itself is the first argument: its ``amount``, and its ``random`` for draws, one index for each of the N
-    samples; its ``layers`` is the one block in question. Runs are named by the file that the function stands in, as by
+    samples; its ``layers`` is the one block in question. A function that needs more to know derives a frozen dataclass
+    from :class:`~guidance_bench.networks.backbone.Edit`. Runs are named by the file that the function stands in, as by
     any plug-in.
 
     Raises:

@@ -94,6 +94,7 @@ def dry_steps(
         Step(
             *(x, t, t_next, i, count, 0, KeyedRandom(0, range(len(x)), i), method.init(), t, *facts),
             transition=Transition(1.0, t_next - t),
+            tokens=backbone.tokens,
         )
         for i, (t, t_next) in enumerate(pairwise(times))
     ]

@@ -54,7 +54,9 @@ class GuidedField:
         moves = None if index < 0 else self.solver.transition(start, t_next)
         first = self._first.state if stage and self._first else None
         step = Step(
-            x, t, t_next, index, count, stage, random, dict(self.state), start, *facts, moves, first, self.solver.once
+            *(x, t, t_next, index, count, stage, random, dict(self.state), start, *facts, moves, first),
+            once=self.solver.once,
+            tokens=main.tokens,
         )
         if stage == 0:
             self._first = step

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -10,6 +11,10 @@ from guidance_bench.methods.feedback import kernel
 from stored_predictions import COND, NULL, OTHER, T_NEXT, T, X, guided, same, step
 
 import guidance_bench as gb
+from guidance_bench.experiments.benchmark import Setting
+from guidance_bench.experiments.runner import Runner
+from guidance_bench.experiments.specification import RunSpec
+from guidance_bench.experiments.workspace import Workspace
 
 SDE = gb.SOLVERS.create("euler_maruyama", steps=8)
 
@@ -97,9 +102,44 @@ def test_an_adaptive_solver_is_refused_for_what_draws_by_step(name):
     ],
 )
 def test_a_method_mended_for_one_solver_has_new_names_with_that_one_alone(method, solver, version, tmp_path):
-    from guidance_bench.experiments.benchmark import Setting
-    from guidance_bench.experiments.runner import Runner
-    from guidance_bench.experiments.workspace import Workspace
+    assert specified(method, solver, tmp_path).method.get("version") == version
 
-    runner = Runner(gb.BENCHMARKS.create("digits"), gb.SOLVERS.create(solver), Workspace(tmp_path), torch.device("cpu"))
-    assert runner.specify(Setting(method, {}), 0).method.get("version") == version
+
+def specified(method: str, solver: str, folder: Path) -> RunSpec:
+    """The specification of a run of the digits."""
+    runner = Runner(gb.BENCHMARKS.create("digits"), gb.SOLVERS.create(solver), Workspace(folder), torch.device("cpu"))
+    return runner.specify(Setting(method, {}), 0)
+
+
+@pytest.fixture
+def own_registry(monkeypatch):
+    """What a test registers is forgotten after it."""
+    gb.METHODS.names()
+    monkeypatch.setattr(gb.METHODS, "_entries", dict(gb.METHODS._entries))
+
+
+@pytest.mark.parametrize(
+    ("solver", "versions"),
+    [
+        ("euler", None),
+        ("heun", {"interval": {"versions": {"sg_prev": {"version": 2}}}}),
+        ("euler_maruyama", {"cfgpp": {"version": 2}}),
+    ],
+)
+def test_a_composition_has_new_names_where_a_method_inside_has(solver, versions, own_registry, tmp_path, monkeypatch):
+    file = tmp_path / "both.py"
+    file.write_text(
+        "from guidance_bench import METHODS, Interval, Sum, register_method\n\n\n"
+        "@register_method('both')\nclass Both(Sum):\n"
+        "    def parts(self):\n"
+        "        inside = Interval(METHODS.create('sg_prev'), 0.0, 0.5)\n"
+        "        return {'a': METHODS.create('cfgpp'), 'b': inside, 'c': METHODS.create('cfg')}\n"
+    )
+    gb.METHODS.load_file(file)
+    spec = specified("both", solver, tmp_path)
+    assert spec.method.get("versions") == versions and "version" not in spec.method
+    for part in ("cfgpp", "sg_prev"):
+        monkeypatch.setattr(gb.METHODS.entry(part).cls, "versions", {})
+    before = specified("both", solver, tmp_path)
+    assert "versions" not in before.method
+    assert (before.run_id == spec.run_id) == (versions is None)

@@ -96,7 +96,9 @@ def test_a_plug_ins_edit_passes_every_check():
 
 
 def test_mistakes_are_one_sentence():
-    with pytest.raises(gb.UserError, match="place='head' is not one of tokens, attention, block"):
+    with pytest.raises(
+        gb.UserError, match="place='head' is not one of tokens, attention, attention_branch, mlp_branch, block"
+    ):
         gb.register_edit("own", "head")
     with pytest.raises(gb.UserError, match="'skip_layers' is registered already, by guidance_bench"):
         gb.register_edit("skip_layers", "block")(lambda edit, block, tokens: tokens)

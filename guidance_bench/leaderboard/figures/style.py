@@ -29,7 +29,7 @@ PLACES = (
     *("autoguidance", "cfg", "ig", "ig_cfg", "pag", "seg", "slg", "apg", "sag", "tpg", "s2", "sgg", "cfg_schedule"),
     *("cfg_rescale", "cfg_zero", "cfgpp", "rectified_cfgpp", "tcfg", "mambo_g", "fdg", "recfg", "feedback", "adaptive"),
     *("cads", "icg", "tsg", "self_guidance", "sg_prev", "momentum", "higs", "adg", "power_law", "energy_preserving"),
-    *("beta_cfg", "cfg_mp", "reg"),
+    *("beta_cfg", "cfg_mp", "reg", "swg", "ssg", "erg", "dropout"),
 )
 NEUTRAL = "#4d4d4d"
 INK = "#222222"
