@@ -7,8 +7,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import autoencoder_files
 import pytest
 import torch
+from autoencoder_files import early_names, ldm_names
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -83,42 +85,15 @@ def test_diffusers_missing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> N
 # -- SD-VAE: a small random model of exactly its form
 
 
-def _small_kl() -> Any:
-    """Stable Diffusion's architecture (three downsamplings, attention in the middle only) with 32 and 64 channels."""
-    from diffusers import AutoencoderKL
-
-    torch.manual_seed(0)
-    return AutoencoderKL(
-        down_block_types=["DownEncoderBlock2D"] * 4,
-        up_block_types=["UpDecoderBlock2D"] * 4,
-        block_out_channels=[32, 32, 64, 64],
-        layers_per_block=2,
-        latent_channels=4,
-        sample_size=64,
-    ).eval()
-
-
 @pytest.fixture(scope="module")
 def small_kl() -> Any:
-    return _small_kl()
+    return autoencoder_files.small_kl()
 
 
 @pytest.fixture
 def sd_folder(tmp_path: Path, small_kl: Any) -> Path:
     small_kl.save_pretrained(tmp_path / "vae")
     return tmp_path / "vae"
-
-
-def _early_names(state: State) -> State:
-    """Attention names of early diffusers, in which stabilityai/sd-vae-ft-* is published."""
-    early = {".to_q.": ".query.", ".to_k.": ".key.", ".to_v.": ".value.", ".to_out.0.": ".proj_attn."}
-    return {_replaced(name, list(early.items())): value for name, value in state.items()}
-
-
-def _replaced(name: str, pairs: list[tuple[str, str]]) -> str:
-    for new, old in pairs:
-        name = name.replace(new, old)
-    return name
 
 
 @pytest.mark.parametrize("kind", ["sd_vae_ema", "sd_vae_mse"])
@@ -141,10 +116,10 @@ def test_sd_vae_file_forms_agree(tmp_path: Path, small_kl: Any) -> None:
     """One weights file without config.json: present names, early names, LDM's names, and LDM's training checkpoint."""
     state = small_kl.state_dict()
     save_file(state, tmp_path / "diffusion_pytorch_model.safetensors")
-    save_file(_early_names(state), tmp_path / "early.safetensors")
-    save_file(_ldm_names(state), tmp_path / "ldm.safetensors")
+    save_file(early_names(state), tmp_path / "early.safetensors")
+    save_file(ldm_names(state), tmp_path / "ldm.safetensors")
     extra = {"loss.logvar": torch.zeros(()), "loss.discriminator.count": torch.tensor(7)}
-    torch.save({"state_dict": {**_ldm_names(state), **extra}}, tmp_path / "ldm.ckpt")
+    torch.save({"state_dict": {**ldm_names(state), **extra}}, tmp_path / "ldm.ckpt")
     latents = _normal(1, 4, 4, 4)
     with torch.no_grad():
         expected = small_kl.decode(latents / SD_SCALE).sample
@@ -153,27 +128,13 @@ def test_sd_vae_file_forms_agree(tmp_path: Path, small_kl: Any) -> None:
         assert _relative(vae.decode(latents), expected) < 1e-6, name
 
 
-def _ldm_names(state: State) -> State:
-    """The LDM names of a four-level model, written out from its module tree (CompVis/latent-diffusion ``model.py``)."""
-    replaced = [(f"decoder.up_blocks.{i}.", f"decoder.up.{3 - i}.") for i in range(4)]
-    replaced += [("encoder.down_blocks.", "encoder.down."), ("mid_block.attentions.0.group_norm.", "mid.attn_1.norm.")]
-    replaced += [("mid_block.resnets.0.", "mid.block_1."), ("mid_block.resnets.1.", "mid.block_2.")]
-    replaced += [(f"mid_block.attentions.0.to_{x}.", f"mid.attn_1.{x}.") for x in "qkv"]
-    replaced += [("mid_block.attentions.0.to_out.0.", "mid.attn_1.proj_out."), (".resnets.", ".block.")]
-    replaced += [("downsamplers.0.", "downsample."), ("upsamplers.0.", "upsample.")]
-    replaced += [("conv_shortcut", "nin_shortcut"), ("conv_norm_out", "norm_out")]
-    renamed = {_replaced(name, replaced): value for name, value in state.items()}
-    convolutions = {k: v[:, :, None, None].clone() for k, v in renamed.items() if ".attn_1." in k and v.dim() == 2}
-    return renamed | convolutions
-
-
 def _small_ldm_state() -> State:
-    return _ldm_names(_small_kl().state_dict())
+    return ldm_names(autoencoder_files.small_kl().state_dict())
 
 
 def test_inferred_config_is_the_saved_one(sd_folder: Path, small_kl: Any) -> None:
     saved = json.loads((sd_folder / "config.json").read_text())
-    for state in (small_kl.state_dict(), _ldm_names(small_kl.state_dict())):
+    for state in (small_kl.state_dict(), ldm_names(small_kl.state_dict())):
         for key, value in infer_config(diffusers_names(state)).items():
             assert saved[key] == value, key
 
@@ -189,7 +150,7 @@ def test_full_size_sd_vae_is_told_from_its_tensors() -> None:
             block_out_channels=[128, 256, 512, 512],
             layers_per_block=2,
         )
-        again = AutoencoderKL.from_config(infer_config(diffusers_names(_early_names(network.state_dict()))))
+        again = AutoencoderKL.from_config(infer_config(diffusers_names(early_names(network.state_dict()))))
     shapes = {k: v.shape for k, v in network.state_dict().items()}
     assert {k: v.shape for k, v in again.state_dict().items()} == shapes
     assert sum(p.numel() for p in again.parameters()) == 83_653_863
