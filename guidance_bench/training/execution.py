@@ -28,8 +28,8 @@ from .recipe import TrainingRecipe
 #: (step, averaged network) to numbers by name.
 Observer = Callable[[int, Backbone], Mapping[str, float]]
 TRACKERS = ("tensorboard", "wandb")
-#: What trackers file a training under.
-PROJECT = "tracking"
+#: Folder of TensorBoard's files beside the log; W&B calls its own ``wandb``.
+TRACKING = "tracking"
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,8 @@ class Execution:
         checkpoint_seconds: time from one checkpoint to the next.
         keep_last: checkpoints kept.
         keep_every: steps from one set of averaged weights kept for good (``snapshots/``) to the next; 0: none.
-        tracker: "tensorboard" or "wandb", beside the log; "": none. TensorBoard's files lie in ``tracking/``.
+        tracker: "tensorboard" or "wandb", beside the log; "": none. Their files lie beside
+            it, TensorBoard's in ``tracking/``, W&B's in ``wandb/``.
         observe_every: steps from one look of ``observer`` to the next, and one at the end; 0: none.
         observer: sees the step and the first averaged network in evaluation mode, on the first process; the numbers
             that it returns go to the log's file beside (``observed.csv``) and the tracker.
@@ -129,6 +130,24 @@ def explained(name: str, recipe: TrainingRecipe, execution: Execution) -> Iterat
         ) from error
 
 
-def flat(values: Mapping[str, Any]) -> dict[str, Any]:
+def begin_tracking(accelerator: Accelerator, tracker: str, place: Path, name: str, recipe: TrainingRecipe) -> None:
+    """Open the tracker's run, with the training's name and the recipe in it.
+
+    Raises:
+        UserError: the tracker refuses, for want of an account or of the network.
+    """
+    own = {"wandb": {"dir": str(place), "name": name}} if tracker == "wandb" else {}
+    try:
+        accelerator.init_trackers(
+            "guidance_bench" if own else TRACKING,
+            config={"training": name, **_flat(recipe.parameters())},
+            init_kwargs=own,
+        )
+    except Exception as error:  # each tracker raises its own
+        hint = "; WANDB_MODE=offline keeps its files here" if own else ""
+        raise UserError(f"tracker={tracker!r} does not begin: {' '.join(str(error).split())[:200]}{hint}") from error
+
+
+def _flat(values: Mapping[str, Any]) -> dict[str, Any]:
     """Values as trackers take them: numbers and texts."""
     return {name: v if isinstance(v, (bool, int, float, str)) else str(v) for name, v in values.items()}

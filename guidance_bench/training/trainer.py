@@ -22,7 +22,7 @@ from .alone import Alone
 from .data.dataset import TrainingData
 from .data.draws import Batch, Batches, Draws
 from .ema import EMA
-from .execution import PROJECT, Execution, explained, flat, make_accelerator, prepared
+from .execution import Execution, begin_tracking, explained, make_accelerator, prepared
 from .log import Log
 from .loss import flow_matching_loss
 from .optimisers.of_recipe import optimisers, rate
@@ -79,7 +79,7 @@ class Trainer:
         self._resume()
         self.model, *self.stepped = prepared(self.accelerator, self.execution, self.network, self.optimisers)
         if isinstance(self.accelerator, Accelerator) and self.execution.tracker:
-            self.accelerator.init_trackers(PROJECT, config={"training": self.name, **flat(recipe.parameters())})
+            begin_tracking(self.accelerator, self.execution.tracker, self.place, self.name, recipe)
 
     def run(self) -> None:
         """Train to the last step.

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import struct
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -37,6 +41,50 @@ def test_tensorboard_holds_what_the_log_holds(tmp_path, data):
         scalars = board.Scalars(name)
         assert [s.step for s in scalars] == [2, 4, 6, 8]
         np.testing.assert_allclose([s.value for s in scalars], [row[name] for row in rows], rtol=1e-6)
+
+
+def wandb_rows(file: Path) -> list[dict[str, float]]:
+    """History of an offline W&B file: LevelDB's log of protobuf records behind seven bytes."""
+    from wandb.proto import wandb_internal_pb2
+
+    content, place, waiting, rows = file.read_bytes(), 7, b"", []
+    while place + 7 <= len(content):
+        if 32768 - place % 32768 < 7:  # a block's end is filled up
+            place += 32768 - place % 32768
+            continue
+        length, kind = struct.unpack_from("<HB", content, place + 4)
+        waiting += content[place + 7 : place + 7 + length]
+        place += 7 + length
+        if kind in (1, 4):  # whole, or the last part
+            record = wandb_internal_pb2.Record.FromString(waiting)
+            waiting = b""
+            if record.WhichOneof("record_type") == "history":
+                rows.append({"/".join(i.nested_key) or i.key: json.loads(i.value_json) for i in record.history.item})
+    return rows
+
+
+@pytest.mark.slow
+def test_wandbs_file_holds_what_the_log_holds(tmp_path, data, monkeypatch):
+    pytest.importorskip("wandb")
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    monkeypatch.setenv("WANDB_SILENT", "true")
+    made = make(recipe(), data, tmp_path, "cpu", Execution(log_every=2, tracker="wandb"))
+    (file,) = (made.folder / "wandb").glob("offline-run-*/*.wandb")
+    rows, logged = wandb_rows(file), Log(made.folder / "log.csv").rows()
+    assert [row["_step"] for row in rows] == [2, 4, 6, 8]
+    for name in ("loss", "grad_norm", "learning_rate", "images_per_second"):
+        np.testing.assert_allclose([row[name] for row in rows], [row[name] for row in logged], rtol=1e-6)
+
+
+def test_a_tracker_that_does_not_begin_is_one_line(tmp_path, data, monkeypatch):
+    pytest.importorskip("wandb")
+
+    def refuse(*_, **__):
+        raise ValueError("No API key\nconfigured")
+
+    monkeypatch.setattr("accelerate.Accelerator.init_trackers", refuse)
+    with pytest.raises(gb.UserError, match=r"tracker='wandb' does not begin: No API key configured; WANDB_MODE=offl"):
+        make(recipe(), data, tmp_path, "cpu", Execution(tracker="wandb"))
 
 
 def test_unknown_and_absent_trackers_are_one_line(tmp_path, data, monkeypatch):
