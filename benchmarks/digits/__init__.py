@@ -125,6 +125,7 @@ class DigitsMethods(DigitsPilot):
     seeds, on the networks of ``digits_full``."""
 
     summary = "every method of ours, six settings each around the pilot's best, three seeds; an hour on two CPU cores"
+    tuned_on = "digits_pilot"
     grids: ClassVar[dict[str, Grid]] = {method: around(method) for method in SWEEPS}
 
     seeds: tuple[int, ...] = param((0, 1, 2), doc="each trains its own networks and draws its own samples")

@@ -34,6 +34,7 @@ class FashionMNIST(PixelBenchmark):
     summary = "real 28x28 images in Inception's features: tuned settings on three seeds; hours on one CPU core"
     metrics: ClassVar[tuple[str, ...]] = ("fid", "sfid", "kid", "precision_recall", "fid_infinity")
     primary = "fid"
+    tuned_on = "fashion_mnist_tune"
     grids: ClassVar[dict[str, Grid]] = {method: [setting] for method, setting in TUNED.items()}
 
     methods: tuple[str, ...] = param((), doc="methods of the line-up; empty: all")
@@ -71,6 +72,7 @@ class FashionMNISTTune(FashionMNIST):
 
     summary = "finds the settings that fashion_mnist reports: four of every method, 500 samples of a seed of its own"
     metrics = ("fid", "sfid", "precision_recall")
+    tuned_on = ""
     grids: ClassVar[dict[str, Grid]] = {method: tried(method) for method in SWEEPS}
 
     seeds: tuple[int, ...] = param((100,), doc="each draws its own samples; the networks are the same")

@@ -95,6 +95,8 @@ class Benchmark(Configurable):
     primary: ClassVar[str] = ""
     space: ClassVar[str] = ""
     precision: ClassVar[str] = "fp32"
+    #: the benchmark on whose runs this one's settings were chosen, for the budget that tables show
+    tuned_on: ClassVar[str] = ""
 
     #: sources of networks of the user's own, by their role
     own_networks: ClassVar[Mapping[str, str]] = MappingProxyType({})

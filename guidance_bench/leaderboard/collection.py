@@ -9,7 +9,11 @@ from pathlib import Path
 
 from ..core.errors import UserError
 from ..experiments.records import committed_results, read_records, to_frame
+from ..experiments.tuning.tune import read_tunings
 from ..storage.files import write_text
+from .comparison.budget import with_budget
+from .comparison.equal_cfg import with_equal_cfg
+from .comparison.strengths import read_strengths
 from .formats.markdown import escape_markdown, markdown
 from .page.render import render
 from .protocol_tables import Table, tables
@@ -21,6 +25,8 @@ FIGURES = {
     "ranking": "every method's best",
     "precision_recall": "precision against recall",
     "cost": "quality against cost",
+    "trajectory": "what each method does along its trajectories",
+    "interval": "both ends of the guidance interval",
 }
 
 
@@ -34,7 +40,7 @@ def write_collection(results: Path | None = None) -> list[Path]:
         UserError: no records there, or the files cannot be written.
     """
     place = results or committed_results()
-    found = {folder.name: _tables(folder) for folder in sorted(place.iterdir()) if (folder / "records").is_dir()}
+    found = {folder.name: boards_of(folder) for folder in sorted(place.iterdir()) if (folder / "records").is_dir()}
     if not found:
         raise UserError(f"{str(place)!r} holds no records of any benchmark")
     written = [place.parent / "LEADERBOARD.md", place.parent / "leaderboard.html"]
@@ -43,8 +49,11 @@ def write_collection(results: Path | None = None) -> list[Path]:
     return written
 
 
-def _tables(folder: Path) -> list[Table]:
-    return list(tables(to_frame(read_records(folder))).values())
+def boards_of(folder: Path) -> list[Table]:
+    """The tables of one benchmark's folder, with budgets, and the gain over CFG where strengths lie there."""
+    tunings, strengths = read_tunings(folder), read_strengths(folder)
+    found = tables(to_frame(read_records(folder))).values()
+    return [with_equal_cfg(with_budget(table, tunings), strengths) for table in found]
 
 
 def markdown_of(place: Path, found: dict[str, list[Table]]) -> str:

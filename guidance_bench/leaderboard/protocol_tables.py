@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ..core.errors import UserError
@@ -11,6 +11,7 @@ from ..experiments.benchmark import BENCHMARKS
 from .aggregate import aggregate, best, distinct_runs, metrics_of
 from .captions import caption, note
 from .comparison.reproductions import reproduction_note, reproductions
+from .comparison.strengths import Trajectory
 from .metric_columns import Column, column_of, metric_columns
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ class Table:
         settings: one row a setting (:func:`guidance_bench.leaderboard.aggregate.aggregate`).
         best: one row a method (:func:`guidance_bench.leaderboard.aggregate.best`).
         again: the records of runs that were made more than once.
+        strengths: w_e and update of runs, where they were measured.
     """
 
     protocol: str
@@ -40,6 +42,7 @@ class Table:
     settings: pd.DataFrame
     best: pd.DataFrame
     again: pd.DataFrame
+    strengths: Mapping[str, Trajectory] = field(default_factory=dict)
 
     @property
     def benchmark(self) -> str:
@@ -84,29 +87,6 @@ def _table(protocol: str, frame: pd.DataFrame, primary: str | None, metrics: Seq
     again = reproductions(frame)
     words = " ".join(part for part in (note(chosen, column), reproduction_note(again, column)) if part)
     return Table(protocol, column, caption(settings), words, runs, settings, chosen, again)
-
-
-def with_tuning(table: Table, tunings: Sequence[Mapping[str, Any]]) -> Table:
-    """The table with a column ``tuned``: the samples that a search spent to find a row's setting; 0 where none did."""
-    name = str(table.settings["benchmark"].iloc[0])
-    spent, seeds = [], set()
-    for _, row in table.best.iterrows():
-        found = [t for t in tunings if t["benchmark"] == name and _is_from(row, t)]
-        spent.append(max((int(t["spent"]) for t in found), default=0))
-        seeds |= {seed for t in found for seed in t["search"]["seeds"]}
-    if not any(spent):
-        return table
-    words = (
-        f"Tuned: samples spent by guidance-bench tune to find the setting, on seeds that are not reported "
-        f"({', '.join(map(str, sorted(seeds)))})."
-    )
-    return replace(table, best=table.best.assign(tuned=spent), note=f"{table.note} {words}")
-
-
-def _is_from(row: Any, tuning: Mapping[str, Any]) -> bool:
-    """Whether a row's setting is what a search found."""
-    found = tuning["best"]["parameters"]
-    return tuning["search"]["method"] == row["method"] and all(row["parameters"].get(k) == v for k, v in found.items())
 
 
 def _default_primary(benchmark: str, metrics: Sequence[str]) -> str:

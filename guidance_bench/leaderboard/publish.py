@@ -14,14 +14,16 @@ from ..experiments.tuning.tune import read_tunings
 from ..storage.files import write_text
 from .aggregate import aggregate, best, metrics_of, pareto
 from .captions import bias_note, short_note
-from .comparison.equal_cfg import read_strengths, with_equal_cfg
+from .comparison.budget import with_budget
+from .comparison.equal_cfg import with_equal_cfg
 from .comparison.reproductions import reproduction_sheet
+from .comparison.strengths import Trajectory, read_strengths
 from .figures.sample_grids import Images, StoredSamples
 from .formats.csv import settings_csv
 from .formats.latex import latex
 from .formats.markdown import escape_markdown, markdown
 from .formats.terminal import terminal
-from .protocol_tables import Table, tables, with_tuning
+from .protocol_tables import Table, tables
 from .sheets import SPEED, best_sheet, compact_sheet, paper_sheet, settings_sheet
 
 if TYPE_CHECKING:
@@ -71,7 +73,7 @@ def write_leaderboard(
     primary: str | None = None,
     metrics: Sequence[str] | None = None,
     tunings: Sequence[Mapping[str, Any]] = (),
-    strengths: Mapping[str, float] | None = None,
+    strengths: Mapping[str, Trajectory] | None = None,
     samples: Mapping[str, Images] | None = None,
     stores: Path | None = None,
     full_latex: bool = False,
@@ -84,9 +86,10 @@ def write_leaderboard(
         folder: where to write.
         primary: metric that ranks the methods; None: each benchmark's own.
         metrics: columns to show; None: all.
-        tunings: records of searches (:func:`guidance_bench.experiments.tuning.tune.read_tunings`); settings that they
-            found are shown with the samples that it took.
-        strengths: w_e by run (:func:`.comparison.equal_cfg.read_strengths`), for the gain over CFG of equal strength.
+        tunings: records of searches (:func:`guidance_bench.experiments.tuning.tune.read_tunings`), for the budget of
+            each method.
+        strengths: w_e and update by run (:func:`.comparison.strengths.read_strengths`), for the gain over CFG of equal
+            strength and the figure of trajectories.
         samples: images (N, H, W, C) uint8 by run_id, for the sample grids; only those of the best settings are read.
         full_latex: all columns in the LaTeX table, which then is wider than a text.
         page: whether to write the page too.
@@ -98,16 +101,19 @@ def write_leaderboard(
     Raises:
         UserError: no records, an unknown metric, or the folder cannot be written.
     """
-    from .figures.overview import write_figures
+    from .figures.overview import write_convergence, write_figures
     from .page.render import render
 
     if not records:
         raise UserError("a leaderboard needs at least one record")
     tabled = tables(to_frame(records), primary, metrics).values()
-    found = [with_equal_cfg(with_tuning(table, tunings), strengths or {}) for table in tabled]
+    found = [with_equal_cfg(with_budget(table, tunings), strengths or {}) for table in tabled]
     if samples is None:
         samples = StoredSamples(stores, records) if stores else {}
     figures = [write_figures(table, folder / "figures", _suffix(table, found), samples) for table in found]
+    by_protocol = dict(zip([table.protocol for table in found], figures, strict=True))
+    for protocol, figure in write_convergence(found, records, folder / "figures"):
+        by_protocol[protocol].insert(0, figure)
     texts = {
         "leaderboard.md": "\n".join(["# Leaderboard\n", *map(_markdown, found, figures)]),
         "leaderboard.csv": _csv(found),

@@ -75,8 +75,7 @@ def best_sheet(best: pd.DataFrame, metrics: Sequence[Column]) -> Sheet:
         *over_cfg_fields(best),
         nfe_field(best),
         speed_field(best),
-        count_field("Settings", best["settings"].tolist()),
-        *_tuned(best),
+        *budget_fields(best),
         *_seeds(best),
     ]
 
@@ -206,11 +205,12 @@ def over_cfg_fields(best: pd.DataFrame) -> Sheet:
     return [Field("w_e", strengths), Field("Over CFG", cells)]
 
 
-def _tuned(best: pd.DataFrame) -> Sheet:
-    """Samples that a search spent, where one did."""
+def budget_fields(best: pd.DataFrame) -> Sheet:
+    """Settings tried, and the samples that were spent on them where that was counted."""
     if "tuned" not in best:
-        return []
-    return [Field("Tuned", [Cell(f"{n:,}" if n else "-", n) for n in best["tuned"].tolist()])]
+        return [count_field("Settings", best["settings"].tolist())]
+    spent = [Cell(f"{n:,}" if n else "-", n) for n in best["tuned"].tolist()]
+    return [count_field("Settings", best["tried"].tolist()), Field("Tuning samples", spent)]
 
 
 def _seeds(rows: pd.DataFrame) -> Sheet:

@@ -8,7 +8,10 @@ from typing import Any
 
 from ..core.errors import UserError
 from ..experiments.records import committed_results, read_records, write_record
+from ..experiments.tuning.tune import read_tunings
+from ..storage.files import read_json, write_json
 from .collection import write_collection
+from .comparison.strengths import read_strengths
 from .figures.sample_grids import StoredSamples
 from .previews import Previews
 from .publish import write_leaderboard
@@ -40,8 +43,20 @@ def submit(output: Path, benchmark: str, results: Path | None = None) -> Path:
         raise UserError(f"{str(output)!r} holds no records of benchmark {benchmark!r}")
     for record in records:
         write_record(folder / "records" / f"{record['run_id']}.json", portable(record))
+    _take_beside(output, folder, benchmark, {record["run_id"] for record in records})
     samples = Previews(folder / "previews", StoredSamples(output, records))
-    write_leaderboard(read_records(folder), folder, samples=samples, page=False)
+    beside: dict[str, Any] = {"tunings": read_tunings(folder), "strengths": read_strengths(folder)}
+    write_leaderboard(read_records(folder), folder, samples=samples, page=False, **beside)
     samples.drop_others()
     write_collection(folder.parent)
     return folder
+
+
+def _take_beside(output: Path, folder: Path, benchmark: str, runs: set[str]) -> None:
+    """Records of searches, and strengths of the runs."""
+    for path in (output / "tuning").glob("*.json"):
+        if read_json(path).get("benchmark") == benchmark:
+            write_json(folder / "tuning" / path.name, read_json(path))
+    for path in (output / "strength").glob("*.json"):
+        if path.stem in runs:
+            write_json(folder / "strength" / path.name, read_json(path))

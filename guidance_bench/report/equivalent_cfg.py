@@ -3,6 +3,8 @@
 w_e = <v_method - v_null, d> / |d|^2 with d = v_class - v_null, for each sample and evaluation: the least-squares
 answer. CFG at scale w has w_e = w at every time, the plain conditional velocity has 1. The comparison in arXiv
 2602.22570 finds many methods near CFG at another scale; so a gain is told beside that of CFG of equal strength.
+
+Beside it the size of the update, |v_method - v_null| / |v_null|: w_e sees one direction alone.
 """
 
 from __future__ import annotations
@@ -30,11 +32,15 @@ class Strength:
         times: of the evaluations, as the solver made them.
         means: w_e at each, mean over the samples.
         spreads: its standard deviation over the samples.
+        updates: |v_method - v_null| / |v_null| at each, mean over the samples.
+        update_spreads: its standard deviation over the samples.
     """
 
     times: list[float]
     means: list[float]
     spreads: list[float]
+    updates: list[float]
+    update_spreads: list[float]
 
     @property
     def mean(self) -> float:
@@ -43,7 +49,14 @@ class Strength:
 
     def as_dict(self) -> Mapping[str, Any]:
         """Plain values."""
-        return {"t": self.times, "w_e": self.means, "sd": self.spreads, "mean": self.mean}
+        return {
+            "t": self.times,
+            "w_e": self.means,
+            "sd": self.spreads,
+            "update": self.updates,
+            "update_sd": self.update_spreads,
+            "mean": self.mean,
+        }
 
 
 def cfg_equivalent_strength(
@@ -70,7 +83,7 @@ def cfg_equivalent_strength(
     Raises:
         UserError: as :func:`guidance_bench.sampling.sampler.sample`; a network without a null label.
     """
-    found: list[tuple[float, float, float]] = []
+    found: list[tuple[float, ...]] = []
 
     @dataclass(eq=False)
     class Measured(Composition):
@@ -86,17 +99,23 @@ def cfg_equivalent_strength(
         def guide(self, step: Step, query: Query) -> Guide:
             guided, (cond, null) = yield from together(self.part("method", step, query), _plain(query))
             direction = cond - null
-            strength = per_sample_dot(guided - null, direction) / per_sample_dot(direction, direction)
-            values = strength.flatten().double()
-            found.append((float(step.t), float(values.mean()), float(values.std(correction=0))))
+            update = guided - null
+            strength = per_sample_dot(update, direction) / per_sample_dot(direction, direction)
+            size = (per_sample_dot(update, update) / per_sample_dot(null, null)).sqrt()
+            found.append((float(step.t), *_moments(strength), *_moments(size)))
             return guided
 
     Measured.name = method.name
     sample(backbone, Measured(), solver, labels=labels, noise=noise, weak=weak, seed=seed)
-    if not all(np.isfinite(mean) for _, mean, _ in found):
+    if not np.isfinite(found).all():
         raise UserError("class and null label give equal velocities: there is no strength to measure")
-    times, means, spreads = (list(values) for values in zip(*found, strict=True))
-    return Strength(times, means, spreads)
+    return Strength(*(list(values) for values in zip(*found, strict=True)))
+
+
+def _moments(values: Tensor) -> tuple[float, float]:
+    """Mean and standard deviation over the samples."""
+    wide = values.flatten().double()
+    return float(wide.mean()), float(wide.std(correction=0))
 
 
 def _plain(query: Query) -> Any:

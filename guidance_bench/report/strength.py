@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from ..core.randomness import initial_noise, label_sequence
-from ..leaderboard.comparison.equal_cfg import strength_file
+from ..experiments.records import to_frame
+from ..leaderboard.comparison.equal_cfg import with_equal_cfg
+from ..leaderboard.comparison.strengths import KEYS, read_strengths, strength_file
+from ..leaderboard.figures.style import Figure, save, style
+from ..leaderboard.figures.trajectory import trajectory_figure
+from ..leaderboard.protocol_tables import tables
 from ..storage.files import read_sealed, write_sealed
 from .equivalent_cfg import cfg_equivalent_strength
 from .rebuild import rebuild
-
-#: What a file of it holds.
-KEYS = ("run_id", "samples", "t", "w_e", "sd", "mean")
 
 
 def strengths(
@@ -53,3 +55,21 @@ def strengths(
         found = cfg_equivalent_strength(made.main, method, runner.solver, **rest)
         write_sealed(path, {"run_id": record["run_id"], "samples": samples, **found.as_dict()})
         yield record, found.mean
+
+
+def draw_trajectories(records: Sequence[Mapping[str, Any]], output: Path) -> list[Figure]:
+    """Draw w_e and the update over t of each method's best setting among the records, a figure for each protocol.
+
+    Args:
+        records: measured ones.
+        output: the folder of :func:`strengths`.
+    """
+    found, kept = tables(to_frame(records)), read_strengths(output)
+    written = []
+    for protocol, table in found.items():
+        with style():
+            figure = trajectory_figure(with_equal_cfg(table, kept))
+            if figure is not None:
+                stem = output / "strength" / ("trajectory" if len(found) == 1 else f"trajectory-{protocol}")
+                written.append(save(figure, stem, f"{table.benchmark}: w_e and size of the update over t"))
+    return written

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from guidance_bench.experiments.records import committed_results
-from guidance_bench.leaderboard.collection import _tables, markdown_of, page_of
+from guidance_bench.leaderboard.collection import boards_of, markdown_of, page_of
 from guidance_bench.leaderboard.page.render import unpack
 
 PLACE = committed_results()
@@ -14,7 +14,7 @@ DATA = re.compile(r'(?<=id="data">)[^<]*')
 
 
 def found():
-    return {folder.name: _tables(folder) for folder in sorted(PLACE.iterdir()) if (folder / "records").is_dir()}
+    return {folder.name: boards_of(folder) for folder in sorted(PLACE.iterdir()) if (folder / "records").is_dir()}
 
 
 def test_the_committed_leaderboard_is_that_of_the_records():

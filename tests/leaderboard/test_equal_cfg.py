@@ -11,7 +11,8 @@ from synthetic_records import BASE, record_of
 from guidance_bench.cli.main import main
 from guidance_bench.core.errors import UserError
 from guidance_bench.experiments.records import to_frame
-from guidance_bench.leaderboard.comparison.equal_cfg import read_strengths, with_equal_cfg
+from guidance_bench.leaderboard.comparison.equal_cfg import with_equal_cfg
+from guidance_bench.leaderboard.comparison.strengths import Trajectory, mean_trajectory, read_strengths
 from guidance_bench.leaderboard.protocol_tables import tables
 from guidance_bench.leaderboard.publish import write_leaderboard
 
@@ -30,6 +31,11 @@ PAG = runs("pag", 2.0, (3.3, 4.2, 5.35))
 ALL = [*NONE, *CFG, *IG, *PAG]
 
 
+def at(*pairs):
+    """Constant strengths, a tenth as large an update, for all runs of each list."""
+    return {r["run_id"]: Trajectory((1.0, 0.5), (w, w), (w / 10, w / 10), w) for records, w in pairs for r in records}
+
+
 def board(strengths):
     (table,) = tables(to_frame(ALL)).values()
     return with_equal_cfg(table, strengths).best.set_index("method")
@@ -37,7 +43,7 @@ def board(strengths):
 
 def test_the_gain_is_over_cfgs_curve_at_the_methods_strength():
     """At w_e = 1.1 CFG's line is half way from none to 1.2: 3.5, 4.5, 5.5; ig is 1 better on each: 22.2 % of 4.5."""
-    best = board({record["run_id"]: 1.1 for record in IG} | {record["run_id"]: 1.3 for record in PAG})
+    best = board(at((IG, 1.1), (PAG, 1.3)))
     assert best["over_cfg"]["ig"] == pytest.approx(100 / 4.5) and not best["over_cfg_tie"]["ig"]
     assert best["strength"]["ig"] == pytest.approx(1.1)
     assert best["over_cfg_tie"]["pag"]  # 3.25, 4.25, 5.25 against 3.3, 4.2, 5.35: nothing is told
@@ -45,16 +51,25 @@ def test_the_gain_is_over_cfgs_curve_at_the_methods_strength():
 
 
 def test_beyond_cfgs_curve_nothing_is_claimed():
-    best = board({record["run_id"]: 1.6 for record in IG})
+    best = board(at((IG, 1.6)))
     assert math.isnan(best["over_cfg"]["ig"]) and best["strength"]["ig"] == pytest.approx(1.6)
     assert "over_cfg" not in board({})
 
 
 def test_the_table_has_the_column_with_its_tie_mark(tmp_path):
-    strengths = {record["run_id"]: 1.1 for record in IG} | {record["run_id"]: 1.3 for record in PAG}
+    strengths = at((IG, 1.1), (PAG, 1.3))
     text = write_leaderboard(ALL, tmp_path, strengths=strengths)["leaderboard.md"].read_text(encoding="utf-8")
     assert "| w\\_e | Over CFG |" in text and "| 1.10 | +22.2 % |" in text and " % = |" in text
     assert "Over CFG: the gain over CFG at the scale" in text
+
+
+def test_several_runs_are_averaged_over_time():
+    """Two evaluations at t = 0.5 (Heun) count as their mean; runs at other times are read off at those of the first."""
+    one = Trajectory((1.0, 0.5, 0.5), (1.0, 2.0, 4.0), (0.1, 0.2, 0.4), 2.0)
+    other = Trajectory((1.0, 0.0), (1.0, 5.0), (0.3, 0.5), 4.0)
+    found = mean_trajectory([one, other])
+    assert found.times == (1.0, 0.5) and found.mean == 3.0
+    assert found.w_e == pytest.approx((1.0, 3.0)) and found.update == pytest.approx((0.2, 0.35))
 
 
 def test_the_verb_measures_each_run_once(tmp_path, capsys):
@@ -63,13 +78,14 @@ def test_the_verb_measures_each_run_once(tmp_path, capsys):
     capsys.readouterr()
     words = ["strength", str(tmp_path), f"output={tmp_path}", "samples=8", "device=cpu"]
     assert main(words) == 0
-    lines = capsys.readouterr().out.splitlines()
+    lines = [line for line in capsys.readouterr().out.splitlines() if " w_e " in line]
     assert sorted(line.split()[1] + line.split()[3] for line in lines) == ["cfg1.500", "none1.000"]
     found = read_strengths(tmp_path)
-    assert sorted(found.values()) == pytest.approx([1.0, 1.5], abs=1e-4)
-    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "strength").iterdir()}
+    assert sorted(one.mean for one in found.values()) == pytest.approx([1.0, 1.5], abs=1e-4)
+    assert {path.suffix for path in (tmp_path / "strength").glob("trajectory.*")} == {".png", ".svg", ".pdf"}
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "strength").glob("*.json")}
     assert main(words) == 0
-    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "strength").iterdir()} == before
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "strength").glob("*.json")} == before
     next(iter(before)).write_text("{}")
     with pytest.raises(UserError, match="holds no strength"):
         read_strengths(tmp_path)

@@ -35,6 +35,21 @@ def test_cfg_is_as_strong_as_its_scale_and_none_is_one(network):
     assert measure(network, gb.METHODS.create("none")).means == pytest.approx([1.0] * 5, abs=1e-5)
 
 
+def test_the_update_of_cfg_is_its_scale_times_that_of_the_plain_class(network):
+    """|w d| / |v_null| at t = 1, where all trajectories still agree; of no guidance |v_class - v_null| / |v_null|."""
+    plain = measure(network, gb.METHODS.create("none"))
+    strong = measure(network, gb.METHODS.create("cfg", scale=3.0))
+    assert plain.updates[0] > 0 and strong.updates[0] == pytest.approx(3 * plain.updates[0], rel=1e-5)
+    noise = torch.randn((4, 1, 8, 8), generator=torch.Generator().manual_seed(1))
+    one = torch.ones(4)
+    with torch.no_grad():
+        null = network(noise, one, torch.full((4,), 10)).velocity
+        given = network(noise, one, torch.arange(4)).velocity
+    ratios = (given - null).flatten(1).norm(dim=1) / null.flatten(1).norm(dim=1)
+    assert plain.updates[0] == pytest.approx(float(ratios.mean()), rel=1e-5)
+    assert plain.update_spreads[0] == pytest.approx(float(ratios.std(correction=0)), rel=1e-3)
+
+
 def test_an_interval_shows_over_time(network):
     found = measure(network, gb.METHODS.create("cfg", scale=2.0, high=0.5))
     assert found.means == pytest.approx([1.0, 1.0, 1.0, 2.0, 2.0], abs=1e-5)

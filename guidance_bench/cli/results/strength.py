@@ -13,13 +13,15 @@ HELP = """\
 guidance-bench strength RUNS [samples=64] [output=outputs] [device=auto]
 
 How strong is a method in units of CFG? For each run the scale of CFG whose
-velocity the method's comes closest to, over time (w_e). With these the
-leaderboard of the output folder shows each method's gain over CFG of equal
-strength. Its evaluations are no cost of the method.
+velocity the method's comes closest to (w_e), and the size of its update
+|v - v_null| / |v_null|, over time. With these the leaderboard of the output
+folder shows each method's gain over CFG of equal strength, and a figure of both
+over time is drawn. Its evaluations are no cost of the method.
 
   RUNS      a record, or a folder of records such as an output folder
   samples   of each run, the first so many
-  output    where the networks are, and where strength/RUN.json goes"""
+  output    where the networks are, and where strength/RUN.json and the figure
+            strength/trajectory.png (.svg, .pdf) go"""
 
 
 def command(arguments: Sequence[str]) -> int:
@@ -38,11 +40,13 @@ def command(arguments: Sequence[str]) -> int:
 
     from ...core.environment import pick_device
     from ...experiments.records import read_records
-    from ...report.strength import strengths
+    from ...report.strength import draw_trajectories, strengths
 
     records = read_records(words[0])
     if not records:
         raise UserError(f"{words[0]!r} holds no records")
     for record, mean in strengths(records, Path(options["output"]), pick_device(options["device"]), count):
         say(f"{record['run_id']}  {record['spec']['method']['name']:<24} w_e {mean:.3f}")
+    for figure in draw_trajectories(records, Path(options["output"])):
+        say(f"figure: {figure.png} (also .svg, .pdf)")
     return 0

@@ -5,44 +5,21 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ...core.errors import UserError
-from ...storage.files import read_json
 from ..metric_columns import Column
 from ..protocol_tables import Table
 from .paired import LEVEL, paired
 from .seeds import by_seed
+from .strengths import Trajectory
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-def strength_file(output: Path, run_id: str) -> Path:
-    """Where the strength of a run is kept."""
-    return output / "strength" / f"{run_id}.json"
-
-
-def read_strengths(folder: Path) -> dict[str, float]:
-    """Mean w_e by run, of all that were measured below a folder.
-
-    Raises:
-        UserError: a file that holds no strength.
-    """
-    found = {}
-    for path in sorted(folder.rglob("strength/*.json")):
-        value = read_json(path)
-        mean = value.get("mean") if isinstance(value, dict) else None
-        if isinstance(mean, bool) or not isinstance(mean, (int, float)) or not math.isfinite(mean):
-            raise UserError(f"{str(path)!r} holds no strength: delete it and measure again")
-        found[path.stem] = float(mean)
-    return found
-
-
-def with_equal_cfg(table: Table, strengths: Mapping[str, float]) -> Table:
+def with_equal_cfg(table: Table, strengths: Mapping[str, Trajectory]) -> Table:
     """The table with columns ``strength`` (mean w_e), ``over_cfg`` (gain in percent over CFG of that strength, paired
     over seeds; NaN where CFG's curve does not reach it) and ``over_cfg_tie`` (whether the paired t leaves it open).
 
@@ -58,7 +35,8 @@ def with_equal_cfg(table: Table, strengths: Mapping[str, float]) -> Table:
         f"Over CFG: the gain over CFG at the scale w_e that a method's velocities come closest to, paired by seed; "
         f"= marks what a paired t does not tell from nothing ({LEVEL:.0%})."
     )
-    return replace(table, best=table.best.assign(**columns), note=f"{table.note} {words}")
+    best = table.best.assign(**columns)
+    return replace(table, best=best, note=f"{table.note} {words}", strengths=strengths)
 
 
 def cfg_curve(settings: pd.DataFrame, metric: str) -> dict[int, list[tuple[float, float]]]:
@@ -78,10 +56,10 @@ def cfg_curve(settings: pd.DataFrame, metric: str) -> dict[int, list[tuple[float
 
 
 def _against(
-    row: Any, curve: Mapping[int, list[tuple[float, float]]], strengths: Mapping[str, float], column: Column
+    row: Any, curve: Mapping[int, list[tuple[float, float]]], strengths: Mapping[str, Trajectory], column: Column
 ) -> tuple[float, float, bool]:
     runs = dict(zip(row["seeds"], row["run_ids"], strict=True))
-    measured = {seed: strengths[run] for seed, run in runs.items() if run in strengths}
+    measured = {seed: strengths[run].mean for seed, run in runs.items() if run in strengths}
     strength = float(np.mean(list(measured.values()))) if measured else math.nan
     own, cfg = by_seed(row, column.name), {}
     for seed, w in measured.items():

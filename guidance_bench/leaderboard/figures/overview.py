@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,12 +11,15 @@ import numpy as np
 
 from ..aggregate import pareto
 from ..metric_columns import Column, format_means
-from ..setting_texts import short, swept_parameter
+from ..setting_texts import swept_parameter
+from .convergence import convergence_figure, trainings
+from .interval import interval_figure
 from .labels import label_points
 from .ranking import ranking_figure
 from .sample_grids import Images, in_context, real_images, sample_grid
 from .scale import scale_figure
-from .style import INK, RING, Figure, canvas, ceiling, head, looks, mark_hidden, save, scale_axis, style
+from .style import INK, RING, Figure, canvas, ceiling, head, lettered, looks, mark_hidden, save, scale_axis, style
+from .trajectory import trajectory_figure
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,7 +27,8 @@ if TYPE_CHECKING:
 
     from ..protocol_tables import Table
 
-__all__ = ["cost_figure", "precision_recall_figure", "sample_grid", "scale_figure", "write_figures"]
+__all__ = ["cost_figure", "precision_recall_figure", "sample_grid", "scale_figure", "write_convergence"]
+__all__ += ["write_figures"]
 
 SIZE = (5.6, 3.5)  # inches
 #: More methods than this are shown by their best settings alone, and ranked in a figure of its own.
@@ -51,6 +55,25 @@ def write_figures(
         return written + _write_grids(table, folder, suffix, samples or {})
 
 
+def write_convergence(
+    found: Sequence[Table], records: Sequence[Mapping[str, Any]], folder: Path
+) -> list[tuple[str, Figure]]:
+    """Write the metric against training steps where tables differ in these alone; with the protocol trained longest.
+
+    Raises:
+        UserError: the folder cannot be written.
+    """
+    written = []
+    for group in trainings(found, {record["run_id"]: record for record in records}):
+        last = list(group.values())[-1]
+        with style():
+            title = f"{last.primary.label} against training steps"
+            written.append(
+                (last.protocol, save(convergence_figure(group), folder / f"convergence-{last.protocol}", title))
+            )
+    return written
+
+
 def _drawings(table: Table) -> Iterator[tuple[str, str, Canvas | None]]:
     if len(table.settings) < 2:
         return
@@ -61,6 +84,8 @@ def _drawings(table: Table) -> Iterator[tuple[str, str, Canvas | None]]:
     yield "cost", f"{label} against cost", cost_figure(table)
     if crowded(table):
         yield scale
+    yield "interval", f"{label} over both ends of the guidance interval", interval_figure(table)
+    yield "trajectory", "What each method does: w_e and size of the update over t", trajectory_figure(table)
 
 
 def crowded(table: Table) -> bool:
@@ -160,7 +185,8 @@ def _legend(figure: Canvas, table: Table, title: str) -> None:
     order = [str(method) for method in table.best["method"]]
     looks_of = [styles[method] for method in order]
     handles = [Line2D([], [], color=look.colour, marker=look.marker, linestyle="", markersize=7) for look in looks_of]
-    names = [short(method) for method in order]
+    names = [lettered(table, method) for method in order]
+    title += "\nletter shared: tied" if any(table.best["ties"]) else ""
     legend = figure.legend(handles, names, loc="outside right upper", frameon=False, title=title, title_fontsize=8)
     legend.set_alignment("left")
 

@@ -34,9 +34,9 @@ def ranking_figure(table: Table) -> Canvas:
     axes.set(ylim=(len(rows) - 0.4, -0.6), xlim=(left, right), xlabel=table.primary.heading)
     axes.tick_params(axis="y", length=0)
     axes.grid(axis="x")
-    _costs(axes, rows)
+    _beside(axes, rows)
     _legend(figure, table)
-    head(figure, table)
+    head(figure, table, "methods that share a letter are tied" if any(rows["ties"]) else "")
     return figure
 
 
@@ -76,12 +76,15 @@ def _sideways(colour: str) -> dict[str, Any]:
     return {**look, "marker": look["marker"].transformed(Affine2D().rotate_deg(-90))}
 
 
-def _costs(axes: Axes, rows: pd.DataFrame) -> None:
-    """Evaluations a sample, in a column beside the axes."""
+def _beside(axes: Axes, rows: pd.DataFrame) -> None:
+    """Evaluations a sample, and letters of ties, in columns beside the axes."""
     across = axes.get_yaxis_transform()
-    axes.text(1.02, 1.0, "NFE", transform=axes.transAxes, fontsize=8, va="bottom")
-    for place, cost in enumerate(rows["cost.nfe"]):
-        axes.text(1.02, place, f"{cost:.3g}", transform=across, va="center", fontsize=8)
+    columns = {"NFE": [f"{cost:.3g}" for cost in rows["cost.nfe"]], "Ties": rows["ties"].tolist()}
+    for at, (title, texts) in zip((1.02, 1.12), columns.items(), strict=True):
+        if any(texts):
+            axes.text(at, 1.0, title, transform=axes.transAxes, fontsize=8, va="bottom")
+        for place, text in enumerate(texts):
+            axes.text(at, place, text, transform=across, va="center", fontsize=8)
 
 
 def _legend(figure: Canvas, table: Table) -> None:

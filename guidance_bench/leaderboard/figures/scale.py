@@ -48,7 +48,8 @@ def scale_figure(table: Table) -> Canvas | None:
     for row in grid:
         row[0].set_ylabel(table.primary.heading)
     _legend(figure, table)
-    head(figure, table, "each panel has its own axis" if len(methods) > 1 else "")
+    words = ["each panel has its own axis"] if len(methods) > 1 else []
+    head(figure, table, "; ".join([*words, *(["a letter shared: tied"] if any(table.best["ties"]) else [])]))
     return figure
 
 
@@ -68,7 +69,8 @@ def _panel(axes: Axes, table: Table, method: str, parameter: str, look: Look) ->
     chosen = best["parameters"][parameter]
     axes.scatter(chosen, best[metric], s=RING, facecolors="none", edgecolors=INK, linewidths=0.9, zorder=2)
     axes.set_title(short(method), loc="left", pad=15, color=look.colour)
-    words = f"best {format_means([best[metric]])[0]} at {plain(chosen)}"
+    ties = f" ({best['ties']})" if best["ties"] else ""
+    words = f"best {format_means([best[metric]])[0]} at {plain(chosen)}{ties}"
     axes.text(0, 1.03, words, transform=axes.transAxes, fontsize=8)
     axes.set(xlabel=parameter, ylabel="")
     axes.margins(x=0.12)

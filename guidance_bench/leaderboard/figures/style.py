@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...storage.files import atomic
+from ..setting_texts import short
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -106,6 +107,12 @@ def look_of(method: str) -> Look:
 def looks(methods: Iterable[str]) -> dict[str, Look]:
     """:func:`look_of` for each method."""
     return {name: look_of(name) for name in dict.fromkeys(methods)}
+
+
+def lettered(table: Table, method: str) -> str:
+    """A method's name with its letters: methods that share one are tied."""
+    letters = dict(zip(table.best["method"], table.best["ties"], strict=True)).get(method, "")
+    return f"{short(method)} ({letters})" if letters else short(method)
 
 
 def head(figure: Canvas, table: Table, more: str = "") -> None:
