@@ -12,6 +12,7 @@ from guidance_bench.core.errors import UserError
 from guidance_bench.features.feature_set import FeatureSet
 from guidance_bench.metrics import (
     feature_statistics,
+    fid,
     frechet_distance,
     frechet_distance_from_features,
     kernel_distance,
@@ -208,6 +209,18 @@ def test_the_distance_of_few_samples_is_the_distance():
         assert frechet_distance_of_few(reference, samples, exact=False) == pytest.approx(expected, rel=1e-6)
     with pytest.raises(UserError, match="48 and 7 dimensions"):
         frechet_distance_of_few(reference, samples[:5, :7])
+
+
+def test_a_reference_is_factored_once_for_a_line_up(monkeypatch):
+    rng = np.random.default_rng(2)
+    references = [feature_statistics(rng.standard_normal((90, 30)) * scale) for scale in (1, 2, 3)]
+    samples = rng.standard_normal((12, 30))
+    seen, real = [], fid._spectral_factor
+    monkeypatch.setattr(fid, "_spectral_factor", lambda cov: seen.append(cov) or real(cov))
+    values = [frechet_distance_of_few(references[i], samples) for i in (0, 1, 0, 1, 2, 1, 0)]
+    assert len(seen) == 4 and len(fid._factors) == 2  # the third reference takes the place of the first
+    assert values[0] == values[2] == values[6] and values[1] == values[3] == values[5]
+    assert len(set(values)) == 3
 
 
 def test_fid_of_few_samples_is_that_of_their_statistics():

@@ -93,9 +93,11 @@ def test_tf32_rounds_products_and_fp32_does_not():
         if weight.requires_grad and weight.dim() > 1:
             torch.nn.init.normal_(weight, std=0.05)
     noise, labels = torch.randn(64, *net.shape), torch.arange(64) % 10
-    plain = gb.sample(net, "none", labels=labels, noise=noise)
+    solver = gb.SOLVERS.create("euler", steps=4)
+    plain = gb.sample(net, "none", solver, labels=labels, noise=noise)
     net.to("cuda")
-    on = {p: gb.sample(net, "none", labels=labels.cuda(), noise=noise.cuda(), precision=p) for p in ("fp32", "tf32")}
+    x, y = noise.cuda(), labels.cuda()
+    on = {p: gb.sample(net, "none", solver, labels=y, noise=x, precision=p) for p in ("fp32", "tf32")}
     assert distance(on["fp32"].cpu(), plain) < 1e-5 < distance(on["tf32"].cpu(), plain) < 5e-3
 
 

@@ -63,9 +63,9 @@ def test_an_interrupted_training_goes_on_bit_for_bit(tmp_path, data, monkeypatch
 
 
 def test_what_is_finished_is_not_trained_again_and_the_result_loads(tmp_path, data, monkeypatch):
-    first = gb.train("digits_sit_ig", data, tmp_path, **TINY)
+    first = gb.train("digits_sit_ig", data, tmp_path, device="cpu", **TINY)
     stop_at(monkeypatch, 0, AssertionError("trained again"))
-    again = gb.train(recipe(), data, tmp_path)
+    again = gb.train(recipe(), data, tmp_path, device="cpu")
     assert torch.equal(weights(first), weights(again))
     (model,) = tmp_path.rglob("model.safetensors")
     assert torch.equal(weights(gb.load_backbone(model)), weights(first))
