@@ -137,7 +137,7 @@ def _triangular_factor(cov: Tensor) -> Tensor | None:
 
 def _kept_factor(cov: Tensor) -> Tensor:
     """:func:`_spectral_factor`, kept for the last two: every run of a line-up is compared with the same references."""
-    key = hashlib.blake2b(cov.numpy()).digest()
+    key = hashlib.blake2b(cov.numpy().data).digest()
     if key not in _factors:
         if len(_factors) > 1:
             _factors.pop(next(iter(_factors)))
