@@ -58,7 +58,7 @@ def _data() -> ImageArray:
 def _ours(
     name: str, gpu: bool, data: ImageArray, device: torch.device, place: Path, steps: int, rounds: int
 ) -> Callable[[], float]:
-    recipe = RECIPES.create(name, learn_sigma=False, **(GPU if gpu else CPU))
+    recipe = RECIPES.create(name, learn_sigma=False, clip=0.0, flip=False, **(GPU if gpu else CPU))
     assert isinstance(recipe, TrainingRecipe)
     place.mkdir()
     trainer = Trainer(recipe, data, untrained(recipe, data), place, name, device, Execution())

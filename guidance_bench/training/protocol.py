@@ -78,6 +78,11 @@ def make(
     execution: Execution,
 ) -> Trained:
     """As :func:`train`, with everything at hand; what is finished is only checked."""
+    if recipe.flip and not data.mirrors:
+        raise UserError(
+            f"recipe.flip=true needs mirror images, {data.name} has none: encode with flip=true, or give "
+            "recipe.flip=false"
+        )
     where = begin(pick_device(str(device)))
     spec = recipe.as_dict(data)
     place = place_of(recipe, data, folder)

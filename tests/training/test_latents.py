@@ -110,6 +110,11 @@ def test_rows_are_drawn_from_the_posterior_and_mirrored(images, tmp_path):
     network = gb.train("sit_s_2_ig", data, tmp_path / "out", hidden_size=16, depth=2, num_heads=2, tap=1, steps=3,
                        batch=4, device="cpu", flip=True)  # fmt: skip
     assert network.shape == (3, 4, 4)
+    encode(job(images, flip=False), tmp_path / "plain", CPU)
+    with pytest.raises(
+        gb.UserError, match=r"flip=true needs mirror images, latents@\w+ has none: .*recipe\.flip=false"
+    ):
+        gb.train("sit_s_2", f"latents:{tmp_path / 'plain'}", tmp_path / "out", device="cpu")
 
 
 @pytest.fixture

@@ -88,12 +88,24 @@ def test_the_rate_rises_and_falls_as_said():
 
 
 def test_official_settings_are_those_of_the_programs():
-    asked = ("optimizer", "learning_rate", "beta2", "batch", "ema", "label_drop", "times", "cosine", "clip", "tap")
+    asked = (
+        "optimizer",
+        "learning_rate",
+        "beta2",
+        "batch",
+        "ema",
+        "label_drop",
+        "times",
+        "cosine",
+        "clip",
+        "flip",
+        "tap",
+    )
     told = {
-        "sit_xl_2": ("adamw", 1e-4, 0.999, 256, (0.9999,), 0.1, "uniform", False, 0.0, None),
-        "sit_xl_2_ig": ("adamw", 1e-4, 0.999, 256, (0.9999,), 0.1, "uniform", False, 0.0, 8),
-        "lightningdit_xl_1": ("adamw", 2e-4, 0.95, 1024, (0.9999,), 0.1, "lognormal", True, 1.0, None),
-        "lightningdit_xl_1_ig": ("muon", 2e-4, 0.95, 256, (0.9995,), 0.1, "uniform", True, 1.0, 8),
+        "sit_xl_2": ("adamw", 1e-4, 0.999, 256, (0.9999,), 0.1, "uniform", False, 0.0, True, None),
+        "sit_xl_2_ig": ("adamw", 1e-4, 0.999, 256, (0.9999,), 0.1, "uniform", False, 1.0, False, 8),
+        "lightningdit_xl_1": ("adamw", 2e-4, 0.95, 1024, (0.9999,), 0.1, "lognormal", True, 1.0, True, None),
+        "lightningdit_xl_1_ig": ("muon", 2e-4, 0.95, 256, (0.9995,), 0.1, "uniform", True, 1.0, True, 8),
     }
     for name, values in told.items():
         recipe = gb.RECIPES.create(name)

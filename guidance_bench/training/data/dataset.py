@@ -26,11 +26,13 @@ class TrainingData(ABC):
         name: tells the contents by their hash, such as ``digits@0123456789abcdef``.
         shape: (C, H, W) of a sample.
         classes: names, in the order of the labels.
+        mirrors: whether samples can be mirrored.
     """
 
     name: str
     shape: tuple[int, int, int]
     classes: Sequence[str]
+    mirrors: bool = True
 
     @property
     def num_classes(self) -> int:

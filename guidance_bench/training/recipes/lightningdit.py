@@ -1,7 +1,8 @@
 """LightningDiT and LightningDiT with Internal Guidance's head, for VA-VAE latents of 256 x 256 images.
 
 LightningDiT (hustvl/LightningDiT, ``configs/``): AdamW at 2e-4 with beta2 .95, batch 1024, log-normal t, cosine term,
-gradients clipped to norm 1, EMA .9999; 80,000 steps are 64 epochs of ImageNet.
+gradients clipped to norm 1, EMA .9999; 80,000 steps are 64 epochs of ImageNet. Of each image its latent or the one of
+its mirror image is taken with even chances (``datasets/img_latent_dataset.py``), with the head too.
 
 With the head (CVL-UESTC/Internal-Guidance, LightningDiT half, ``train.py`` and its YAML): Muon for everything of two
 and more dimensions at 2e-4 and decay .01, AdamW for the rest, batch 256, uniform t, EMA .9995 (the paper's; the

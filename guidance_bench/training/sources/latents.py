@@ -53,6 +53,7 @@ class LatentShards(TrainingData):
         self.ends = np.cumsum([len(shard["labels"]) for shard in shards])
         channels, height, width = (shards[0].get("mean", shards[0].get("latents")))[0].shape  # type: ignore[index]
         self.shape = (channels, height, width)
+        self.mirrors = all("mean_flip" in shard or "latents_flip" in shard for shard in shards)
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -65,7 +66,7 @@ class LatentShards(TrainingData):
         for i, (row, place, turned) in enumerate(zip(rows, places, mirrored, strict=True)):
             shard = self.shards[place]
             own = row - (self.ends[place] - len(shard["labels"]))
-            ending = "_flip" if turned and self._flips else ""
+            ending = "_flip" if turned else ""
             if noise is None:
                 x[i] = shard[f"latents{ending}"][own]
             else:
@@ -82,10 +83,6 @@ class LatentShards(TrainingData):
     @cached_property
     def _decoder(self) -> Autoencoder:
         return load_autoencoder(self.autoencoder)
-
-    @property
-    def _flips(self) -> bool:
-        return "mean_flip" in self.shards[0] or "latents_flip" in self.shards[0]
 
 
 @register_source("latents")
