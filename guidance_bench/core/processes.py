@@ -13,8 +13,10 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
+from itertools import islice
 from typing import Any, TypeVar
 
 import torch
@@ -25,9 +27,15 @@ from torch import distributed
 from .errors import UserError
 
 T = TypeVar("T")
+R = TypeVar("R")
 
 #: Longest wait of one process for another, for instance for training.
 PATIENCE = timedelta(days=30)
+
+#: Whether the processes have met here, in :func:`begin`; a program of the user's own that calls us has met elsewhere.
+_met = False
+#: How many pieces of work that one process does while others wait are under way here.
+_alone = 0
 
 
 def begin(device: torch.device) -> torch.device:
@@ -43,6 +51,8 @@ def begin(device: torch.device) -> torch.device:
             state = PartialState(cpu=device.type == "cpu", **options)
     except (RuntimeError, ValueError) as error:
         raise UserError(f"the processes of this run cannot meet: {str(error).splitlines()[0]}") from error
+    global _met
+    _met = True
     if device.type == "cuda" and device.index is None and state.num_processes > 1:
         return torch.device("cuda", state.local_process_index % torch.cuda.device_count())
     return device
@@ -77,7 +87,8 @@ def agree(work: Callable[[], T]) -> T:
     outcome: list[Any] = [None, False]
     try:
         if is_first():
-            outcome = [work(), True]
+            with _by_itself():
+                outcome = [work(), True]
     finally:
         _meet(lambda: broadcast_object_list(outcome))
     if not outcome[1]:
@@ -94,7 +105,46 @@ def after_first(work: Callable[[], T]) -> T:
         made.append(work())
 
     agree(first)
-    return made[0] if made else work()
+    if made:
+        return made[0]
+    with _by_itself():
+        return work()
+
+
+def spread(items: Iterable[T], work: Callable[[T], R]) -> Iterator[R]:
+    """The results of ``work`` on all items in order, on every process, each of which does every n-th.
+
+    Inside the work of :func:`agree` and :func:`after_first`, which others wait for, one process does all of it.
+
+    Args:
+        items: the same on all processes; read by each of them, a turn of the processes at a time.
+        work: what it gives must be small enough to be sent to the others.
+    """
+    place, count = turn()
+    if count == 1:
+        yield from map(work, items)
+        return
+    left = iter(items)
+    while round_ := list(islice(left, count)):
+        yield from gather([work(item) for item in round_[place : place + 1]])
+
+
+def turn() -> tuple[int, int]:
+    """Which of the items that :func:`spread` gives out are this process's: the first of them, and of how many one."""
+    if not distributed.is_initialized() or not _met or _alone:
+        return 0, 1
+    state = PartialState()
+    return state.process_index, state.num_processes
+
+
+@contextmanager
+def _by_itself() -> Iterator[None]:
+    global _alone
+    _alone += 1
+    try:
+        yield
+    finally:
+        _alone -= 1
 
 
 def _meet(collective: Callable[[], T]) -> T:

@@ -10,6 +10,7 @@ from typing import Any
 
 from ..core.environment import pick_device
 from ..core.errors import UserError
+from ..core.processes import after_first, agree, is_first
 from ..features.extraction import Hashed, extract
 from ..features.extractor import Extractor
 from ..features.extractors import extractors_for
@@ -64,6 +65,8 @@ def evaluate(
 ) -> Evaluation:
     """Compare images with a reference.
 
+    After :func:`guidance_bench.core.processes.begin` several processes share the networks' work; all must call this.
+
     Args:
         samples: a folder of image files, a .npz file, a sample store, or a source; several are independent draws.
         reference: ADM's or our own statistics .npz, or images as for ``samples``.
@@ -87,20 +90,21 @@ def evaluate(
     sources = [
         Hashed(_open(s, partial)) for s in ([samples] if isinstance(samples, (str, Path, ImageSource)) else samples)
     ]
-    extractors = extractors_for(needs, weights, pick_device(device))
+    extractors = after_first(lambda: extractors_for(needs, weights, pick_device(device)))
 
     def make(source: ImageSource, names: Collection[str]) -> FeatureSet:
         return extract(source, extractors, names, batch_size, source.features, source.block)
 
     against = load_reference(reference, _union(row.needs for row in rows if row.against != "nothing"), make)
-    if keep_reference:
+    if keep_reference and is_first():
         save_reference(keep_reference, against.features, {"made_from": against.identity, **_identity(extractors)})
     possible, skipped = _possible(rows, against.features, extractors, strict=metrics is not None)
     draws = [make(source, _union(row.needs for row in possible)) for source in sources]
-    values = [compute_all(possible, against.features, draw) for draw in draws]
+    make_now(possible, against.features)
+    values = agree(lambda: [compute_all(possible, against.features, draw) for draw in draws])
     return Evaluation(
         metrics={column: summarise([v[column] for v in values]) for column in values[0]},
-        jackknife=_jackknives(possible, against.features, draws[0], jackknife) if jackknife else {},
+        jackknife=agree(lambda: _jackknives(possible, against.features, draws[0], jackknife)) if jackknife else {},
         skipped=skipped,
         evaluator={
             **_identity(extractors),
@@ -110,6 +114,13 @@ def evaluate(
         samples=[_describe(source) for source in sources],
         seconds=time.perf_counter() - started,
     )
+
+
+def make_now(metrics: Sequence[Metric], reference: FeatureSet) -> None:
+    """Have the features of a reference's images made that metrics ask for, by all processes that are here."""
+    for name in _union(row.needs for row in metrics if row.against == "features"):
+        if reference.has(name):
+            reference.array(name)
 
 
 def _create(names: Sequence[str], parameters: Mapping[str, Mapping[str, Any]]) -> list[Metric]:

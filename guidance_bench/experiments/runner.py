@@ -15,6 +15,7 @@ from ..core.errors import UserError
 from ..core.identity import short_hash
 from ..core.parameters import plain
 from ..core.processes import after_first, agree, is_first
+from ..evaluation.evaluate import make_now
 from ..features.feature_set import FeatureSet
 from ..guidance.composition import changed_with
 from ..guidance.method import METHODS, Guidance
@@ -101,7 +102,9 @@ class Runner:
             keep = keeper(after_first(self.evaluator), store) if record is None and self._features_beside() else None
             generate(self.job(method, networks, seed), store, f"{title(setting)} seed {seed}", keep)
             if record is None:
-                keep_features(after_first(self.evaluator), store)
+                evaluator = after_first(self.evaluator)
+                keep_features(evaluator, store)
+                make_now([METRICS.create(name) for name in self.benchmark.metrics], evaluator.reference)
             return agree(lambda: self._record(spec, networks, measured, store))
 
     def _features_beside(self) -> bool:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from ..core.arrays import as_numpy, default_device, slices
 from ..core.console import bar
+from ..core.processes import spread, turn
 from ..storage.image_files import Pixels
 from ..storage.image_sets import ArrayImages, ImageSource
 from .extractor import Extractor
@@ -60,6 +61,8 @@ def extract(
 ) -> FeatureSet:
     """The features ``names`` of every image; those that no extractor makes are left out, with the reason.
 
+    Several processes each make those of every n-th batch, and all have all of them: the same bits as one process makes.
+
     Args:
         source: the images.
         extractors: the networks.
@@ -75,19 +78,27 @@ def extract(
     arrays: dict[str, NDArray[np.float32]] = {}
     maker = FeatureMaker(extractors, tuple(names), batch_size)
     kept = KeptFeatures(maker, keep) if keep else None
-    parts = [(part.start, part.stop) for part in slices(len(source), block)] if kept else []
-    done = sum(stop - first for first, stop in parts if kept and kept.has(first, stop))
-    start = 0
-    with bar(len(source), f"features of {Path(source.title).name}", "image", done) as progress:
-        for batch in source.batches(block if kept else batch_size):
-            made = kept.features(start, batch, progress.update) if kept else maker(batch)
+    size = block if kept else batch_size
+    first, step = turn()
+    mine = [(part.start, part.stop) for part in slices(len(source), size)][first::step]
+    done = sum(stop - start for start, stop in mine if kept and kept.has(start, stop))
+    stop = 0
+    with bar(sum(b - a for a, b in mine), f"features of {Path(source.title).name}", "image", done) as progress:
+
+        def make(numbered: tuple[int, Pixels]) -> dict[str, NDArray[np.float32]]:
+            number, batch = numbered
+            if kept:
+                return kept.features(number * size, batch, progress.update)
+            made = maker(batch)
+            progress.update(len(batch))
+            return made
+
+        for made in spread(enumerate(source.batches(size)), make):
+            start, stop = stop, stop + len(next(iter(made.values())))
             for name, rows in made.items():
                 if name not in arrays:
                     arrays[name] = allocate((len(source), rows.shape[1]))
-                arrays[name][start : start + len(rows)] = rows
-            start += len(batch)
-            if not kept:
-                progress.update(len(batch))
+                arrays[name][start:stop] = rows
     lacks = {name: reason for extractor in extractors for name, reason in extractor.lacks.items()}
     space = next((e.space for e in extractors if e.space), "")
     return FeatureSet(arrays, space=space, title=repr(source.title), lacks=lacks)

@@ -134,8 +134,11 @@ def wanted(source: str, folder: str | Path | None = None) -> Wanted:
         return Wanted(source, _obtain(address, known, cache, True), "", size, True)  # raises what fetch would
     repo, revision, inside = match["repo"], match["revision"], match["path"] or ""
     place = cache / (f"{repo}@{revision.replace('/', '-')}" if revision else repo) / inside
-    view = "resolve" if inside and not inside.endswith("/") else "tree"
-    return Wanted(source, place, _page(repo, view, revision, inside), size, view == "resolve" and place.is_file())
+    named = bool(inside) and not inside.endswith("/")
+    if not named:
+        place = _sole(place) or place
+    page = _page(repo, "resolve" if named else "tree", revision, inside)
+    return Wanted(source, place, page, size, place.is_file())
 
 
 def _local(path: Path) -> Path:
@@ -187,6 +190,9 @@ def _place_of_url(url: str, known: KnownCheckpoint | None, cache: Path) -> Path:
 
 def _from_hub(repo: str, revision: str | None, path: str, cache: Path, offline: bool) -> Path:
     if not path or path.endswith("/"):
+        chosen = _sole(cache / (f"{repo}@{revision.replace('/', '-')}" if revision else repo) / path)
+        if chosen is not None:
+            return chosen
         raise UserError(_choices(repo, revision, path, offline))
     from huggingface_hub import hf_hub_download, try_to_load_from_cache
     from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
@@ -208,6 +214,12 @@ def _from_hub(repo: str, revision: str | None, path: str, cache: Path, offline: 
         raise UserError(_choices(repo, revision, path.rpartition("/")[0], offline)) from error
     except Exception as error:  # the hub's client raises its own, its HTTP library's and the system's errors
         raise UserError(f"{repo}: {_one_line(error)}; or {put}") from error
+
+
+def _sole(folder: Path) -> Path | None:
+    """The weights file that somebody has put into the folder, where there is just one: nobody need know its name."""
+    found = [p for p in sorted(folder.glob("*")) if p.suffix in _WEIGHTS and p.is_file()]
+    return found[0] if len(found) == 1 else None
 
 
 def _choices(repo: str, revision: str | None, folder: str, offline: bool) -> str:

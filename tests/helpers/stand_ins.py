@@ -6,6 +6,8 @@ that costs nothing, for runs in processes of their own.
 
 from __future__ import annotations
 
+import argparse
+import re
 from pathlib import Path
 from typing import Any
 
@@ -32,12 +34,24 @@ FORMS: dict[str, tuple[str, dict[str, Any]]] = {
 }
 
 
-def checkpoint(folder: Path, name: str, seed: int = 0) -> Path:
-    """A checkpoint as the official training program nests it: "model", "ema", "opt"; random weights, none zero."""
+def checkpoint(folder: Path, name: str, seed: int = 0, file: str = "") -> Path:
+    """A checkpoint in the form in which it is published; random weights, none zero.
+
+    SiT's is a bare state dict, REPA's too, with the projectors of its training; the others are nested by their training
+    programs: "model", "ema", "opt", and Internal Guidance's "args", a namespace.
+    """
     kind, config = FORMS[name]
     state = random_state(BACKBONES.create(kind, **config).build(), seed)
-    path = folder / f"{name}.pt"
-    torch.save({"model": state, "ema": state, "opt": {}, "epoch": 1}, path)
+    if name == "sit_xl":
+        content: dict[str, Any] = state
+    elif name == "repa_sit_xl":
+        content = {**state, "projectors.0.0.weight": torch.ones(8, 64), "projectors.0.0.bias": torch.ones(8)}
+    else:
+        content = {"model": state, "ema": state, "opt": {}, "epoch": 1, "steps": 7}
+        content |= {"args": argparse.Namespace(model="small", seed=0)} if name.endswith("_ig") else {}
+    path = folder / (file or f"{name}.pt")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    torch.save(content, path)
     return path
 
 
@@ -51,7 +65,10 @@ def random_state(network: torch.nn.Module, seed: int) -> dict[str, torch.Tensor]
 
 
 def kl_autoencoder(folder: Path, levels: int, channels: int) -> Path:
-    """A small KL autoencoder of 2^(levels - 1) pixels a cell, under diffusers' names; statistics beside it."""
+    """A small KL autoencoder of 2^(levels - 1) pixels a cell, in the form in which SD-VAE or VA-VAE is published.
+
+    With 4 channels under diffusers' names, else a training checkpoint of latent diffusion, statistics beside it.
+    """
     from diffusers import AutoencoderKL
 
     torch.manual_seed(0)
@@ -62,11 +79,48 @@ def kl_autoencoder(folder: Path, levels: int, channels: int) -> Path:
         latent_channels=channels,
         layers_per_block=1,
     )
-    torch.save({"state_dict": network.state_dict()}, folder / "vae.pt")
-    torch.save(
-        {"mean": torch.zeros(1, channels, 1, 1), "std": torch.ones(1, channels, 1, 1)}, folder / "latents_stats.pt"
-    )
+    state = network.state_dict()
+    if channels == 4:
+        torch.save(state, folder / "vae.pt")
+        return folder / "vae.pt"
+    ldm = ldm_names(state, levels)
+    torch.save({"state_dict": {**ldm, "loss.logvar": torch.zeros(1)}, "epoch": 1}, folder / "vae.pt")
+    statistics = {"mean": torch.zeros(1, channels, 1, 1), "std": torch.ones(1, channels, 1, 1)}
+    torch.save(statistics, folder / "latents_stats.pt")
     return folder / "vae.pt"
+
+
+def ldm_names(state: dict[str, torch.Tensor], levels: int) -> dict[str, torch.Tensor]:
+    """A KL autoencoder's tensors as latent diffusion names and shapes them."""
+    rules = [
+        (r"down_blocks\.(\d+)\.resnets", r"down.\1.block"), (r"downsamplers\.0", "downsample"),
+        (r"up_blocks\.(\d+)", lambda m: f"up.{levels - 1 - int(m[1])}"), (r"(up\.\d+)\.resnets", r"\1.block"),
+        (r"upsamplers\.0", "upsample"), (r"mid_block\.resnets\.0", "mid.block_1"), ("conv_norm_out", "norm_out"),
+        (r"mid_block\.resnets\.1", "mid.block_2"), (r"mid_block\.attentions\.0", "mid.attn_1"),
+        ("group_norm", "norm"), (r"to_([qkv])", r"\1"), (r"to_out\.0", "proj_out"), ("conv_shortcut", "nin_shortcut"),
+    ]  # fmt: skip
+    renamed = {}
+    for key, tensor in state.items():
+        flat = "attentions" in key and tensor.dim() == 2
+        for pattern, other in rules:
+            key = re.sub(pattern, other, key)
+        renamed[key] = tensor[..., None, None] if flat else tensor
+    return renamed
+
+
+def taesd(folder: Path) -> Path:
+    """TAESD's two files under its own names, random weights."""
+    from diffusers import AutoencoderTiny
+    from safetensors.torch import save_file
+
+    torch.manual_seed(0)
+    folder.mkdir(parents=True, exist_ok=True)
+    state = AutoencoderTiny().state_dict()
+    for side, shift in (("encoder", 0), ("decoder", 1)):
+        found = {k.removeprefix(f"{side}.layers."): v for k, v in state.items() if k.startswith(f"{side}.")}
+        named = {f"{int(k.split('.')[0]) + shift}.{k.partition('.')[2]}": v.contiguous() for k, v in found.items()}
+        save_file(named, folder / f"taesd_{side}.safetensors")
+    return folder
 
 
 def adm_reference(folder: Path, count: int = 16) -> Path:

@@ -13,6 +13,7 @@ from ...core.console import say
 from ...core.environment import check_torchvision, describe, pick_device
 from ...core.errors import UserError
 from ...core.identity import short_hash
+from ...core.processes import begin, is_first
 from ...evaluation.evaluate import Evaluation, evaluate
 from ...experiments.records import seal
 from ...features.kept import BATCH
@@ -39,7 +40,10 @@ guidance-bench evaluate SAMPLES [SAMPLES ...] reference=FILE
   jackknife=N      standard errors of a single draw from N blocks
   keep_reference=FILE  write the reference's statistics to FILE (.npz)
   output=FILE      of the record (default: outputs/evaluations/<id>.json)
-  batch_size=32, device=auto"""
+  batch_size=32, device=auto
+
+On several processes (torchrun --nproc_per_node 8 -m guidance_bench.cli evaluate
+...) each makes the features of its part of the images."""
 
 OPTIONS = (
     "reference", "metrics", "weights", "jackknife", "keep_reference", "output", "batch_size", "device", "partial",
@@ -96,13 +100,16 @@ def run_evaluate(samples: Sequence[str], reference: str, *, output: str | None =
     for target in (output, options.get("keep_reference")):
         if target:
             check_writable(Path(target).expanduser())
-    result = evaluate(samples, reference, **options)
+    device = begin(pick_device(options.pop("device", "auto")))
+    result = evaluate(samples, reference, device=str(device), **options)
+    if not is_first():
+        return result
     name = short_hash(_specification(result))
     path = Path(output) if output else Path("outputs/evaluations") / f"{name}.json"
     record = {
         "evaluation_id": name,
         **result.as_dict(),
-        "environment": describe(pick_device(options.get("device", "auto"))),
+        "environment": describe(device),
         "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     }
     write_json(path, seal(record))

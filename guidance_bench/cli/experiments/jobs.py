@@ -22,7 +22,7 @@ from ...core.console import say
 from ...core.environment import check_torchvision
 from ...core.errors import UserError
 from ...core.identity import canonical
-from ...core.processes import begin, is_first
+from ...core.processes import begin, is_first, turn
 from ...experiments.benchmark import Benchmark, Setting
 from ...experiments.hydra_schema import register_configs
 from ...experiments.selection import superseded
@@ -108,8 +108,20 @@ def run_configured(config: DictConfig) -> None:
         say(f"row {row} is left out: {why}")
     if not found:
         raise UserError(f"no row can be run; the first: {next(iter(refused.values()))}")
-    for plan in found:
-        _run(plan)
+    failed = []
+    while found:  # what a row holds in memory goes before the next
+        plan = found.pop(0)
+        try:
+            _run(plan)
+        except UserError as error:
+            if config.row != "all" or turn()[1] > 1:  # other processes have left
+                raise
+            failed.append(str(plan.benchmark.parameters()["row"]))
+            say(f"row {failed[-1]} failed: {error}")
+    if failed:
+        raise UserError(
+            f"failed: {', '.join(failed)}; the same command goes on with {'it' if len(failed) == 1 else 'them'}"
+        )
 
 
 def _run(plan: Plan) -> None:

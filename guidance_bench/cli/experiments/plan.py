@@ -11,13 +11,14 @@ from urllib.parse import unquote
 from omegaconf import DictConfig, OmegaConf
 
 from ...core.environment import pick_device
-from ...core.errors import UserError
+from ...core.errors import UserError, unknown
 from ...experiments.benchmark import BENCHMARKS, Benchmark, Setting, select
 from ...experiments.hydra_schema import build
 from ...experiments.published.own_network import with_network
 from ...experiments.runner import Runner
 from ...experiments.workspace import Workspace
 from ...guidance.method import METHODS, Guidance
+from ...storage.hub import fetch
 
 #: Options of ``run`` that are fields of the benchmarks that have them.
 FIELDS = ("row", "backbone", "weak", "checkpoint", "vae", "reference")
@@ -57,15 +58,32 @@ def plans(config: DictConfig) -> tuple[list[Plan], dict[str, str]]:
         return [plan_of(config)], {}
     found, refused = [], {}
     for row in rows_of(config):
-        one = OmegaConf.merge(config, {"row": row})
+        plan = None
         try:
-            plan = plan_of(one)  # type: ignore[arg-type]
+            plan = plan_of(OmegaConf.merge(config, {"row": row}))  # type: ignore[arg-type]
             plan.runner.specify(plan.others[0], plan.seeds[0])
+            _fetch_all(plan.benchmark)
         except UserError as error:
-            refused[row] = str(error)
+            refused[row] = f"{error}{_also_missing(plan.benchmark, str(error)) if plan else ''}"
         else:
             found.append(plan)
     return found, refused
+
+
+def _fetch_all(benchmark: Benchmark) -> None:
+    """Everything that the row's run needs, before any row is run."""
+    for _, file in benchmark.wanted():
+        if not file.here:
+            fetch(file.source)
+
+
+def _also_missing(benchmark: Benchmark, said: str) -> str:
+    try:
+        missing = [(purpose, file) for purpose, file in benchmark.wanted() if not file.here and file.address]
+    except UserError:
+        return ""
+    words = [f"{purpose} {file.path.name}" for purpose, file in missing if file.path.name not in said]
+    return f"; also missing: {', '.join(words)}" if words else ""
 
 
 def _benchmark(config: DictConfig) -> Benchmark:
@@ -85,8 +103,21 @@ def _benchmark(config: DictConfig) -> Benchmark:
 
 
 def rows_of(config: DictConfig) -> list[str]:
-    """The published rows of a configuration's benchmark; :class:`UserError` where it has none."""
-    return list(_benchmark(config).declared.rows)  # type: ignore[attr-defined]
+    """The published rows of a configuration's benchmark, of one backbone where that is given.
+
+    Raises:
+        UserError: it has none, none of that backbone, or one checkpoint is given for all backbones.
+    """
+    benchmark = _benchmark(config)
+    rows: dict[str, Any] = benchmark.declared.rows  # type: ignore[attr-defined]
+    if config.backbone is not None:
+        found = [name for name, row in rows.items() if row.backbone == config.backbone]
+        if not found:
+            raise unknown("backbone with published rows", str(config.backbone), {row.backbone for row in rows.values()})
+        return found
+    if config.checkpoint is not None:
+        raise UserError("row=all has rows of several backbones: give backbone=NAME with checkpoint=FILE")
+    return list(rows)
 
 
 def plan_of(config: DictConfig) -> Plan:

@@ -68,7 +68,7 @@ def _files(runner: Runner) -> Iterator[Finding]:
         else:
             named = wanted.path.suffix or wanted.path.is_file()
             name = wanted.path.name if named else "a file of its folder"
-            way = "" if named else "; its name is not known: choose one, and give checkpoint=FILE"
+            way = "" if named else "; its name is not known: choose one, and put it there alone or give checkpoint=FILE"
             place = wanted.path.parent if named else wanted.path
             yield Finding(
                 "file", "missing", f"{purpose}: {name}{size}, {wanted.address}, to be put into {str(place)!r}{way}"

@@ -103,7 +103,7 @@ class CheckpointBenchmark(Benchmark):
             return backbones[self.backbone]
         channels = self._main.shape[0]
         for known in backbones.values():
-            if channels == (32 if known.autoencoder.name == "va_vae" else 4):
+            if channels == _channels(known.autoencoder):
                 return known.model_copy(
                     update={"title": self.backbone, "checkpoint": self.backbone, "layout": "auto", "settings": {}}
                 )
@@ -168,7 +168,10 @@ class CheckpointBenchmark(Benchmark):
     @cached_property
     def _autoencoder(self) -> Autoencoder:
         name, parameters = self._autoencoder_choice()
-        return load_autoencoder(name, **parameters)
+        made, needs = load_autoencoder(name, **parameters), _channels(self.about.autoencoder)
+        if made.channels != needs:
+            raise UserError(f"vae={self.vae!r} decodes {made.channels} channels; {self.backbone!r} makes {needs}")
+        return made
 
     def recipes(self, seed: int) -> dict[str, dict[str, Any]]:
         """The networks by the sha256 of their files; the files are fetched where they are not here."""
@@ -192,6 +195,9 @@ class CheckpointBenchmark(Benchmark):
         self.inception_file()
         main = self._main.to(device)
         weak = load_backbone(self.weak, device=str(device)) if self.weak else None
+        if main.shape[0] != self._autoencoder.channels:
+            of = f"the checkpoint {self.checkpoint_source()!r} makes {main.shape[0]} channels"
+            raise UserError(f"{of}, the autoencoder {self._autoencoder.name} decodes {self._autoencoder.channels}")
         if main.num_classes != self.num_classes:
             raise UserError(f"{self.name} has {self.num_classes} classes, the backbone {main.num_classes}")
         facts = {"main": self._facts(self.checkpoint_source(), main)}
@@ -271,6 +277,10 @@ class CheckpointBenchmark(Benchmark):
     def num_classes(self) -> int:
         """As the file declares."""
         return self.declared.protocol.num_classes
+
+
+def _channels(autoencoder: Named) -> int:
+    return 32 if autoencoder.name == "va_vae" else 4
 
 
 def _said(source: str) -> str:
