@@ -17,6 +17,7 @@ from .comparison.strengths import read_strengths
 from .formats.markdown import escape_markdown, markdown
 from .page.render import render
 from .protocol_tables import Table, tables
+from .reported import reported_tables
 from .sheets import SPEED, best_sheet
 
 #: Figures of a benchmark in the order in which they are shown; of those that are there.
@@ -74,6 +75,12 @@ def markdown_of(place: Path, found: dict[str, list[Table]]) -> str:
                 *[f"![{text}]({path})\n" for text, path in _pictures(place, name)],
                 f"[All settings]({place.name}/{name}/leaderboard.md) · [records]({place.name}/{name}/records)\n",
             ]
+    for one in reported_tables():
+        parts += [
+            f"## Reported by papers: {escape_markdown(one.benchmark)}\n",
+            f"{escape_markdown(one.note)}\n",
+            markdown(one.sheet),
+        ]
     return "\n".join(parts)
 
 
@@ -86,6 +93,7 @@ def page_of(place: Path, found: dict[str, list[Table]]) -> str:
         [record for name in found for record in read_records(place / name)],
         files=[f"{place.name}/{name}/records/*.json" for name, _ in boards],
         pictures=[_pictures(place, name) for name, _ in boards],
+        reported=reported_tables(),
     )
 
 

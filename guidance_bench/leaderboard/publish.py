@@ -24,6 +24,7 @@ from .formats.latex import latex
 from .formats.markdown import escape_markdown, markdown
 from .formats.terminal import terminal
 from .protocol_tables import Table, tables
+from .reported import reported_tables
 from .sheets import SPEED, best_sheet, compact_sheet, paper_sheet, settings_sheet
 
 if TYPE_CHECKING:
@@ -118,8 +119,10 @@ def write_leaderboard(
         "leaderboard.md": "\n".join(["# Leaderboard\n", *map(_markdown, found, figures)]),
         "leaderboard.csv": _csv(found),
         "leaderboard.tex": "\n".join(_latex(table, full_latex) for table in found),
-        **({"leaderboard.html": render(found, figures, records, samples)} if page else {}),
     }
+    if page:
+        printed = reported_tables(record["spec"]["benchmark"]["name"] for record in records)
+        texts["leaderboard.html"] = render(found, figures, records, samples, reported=printed)
     for name, text in texts.items():
         write_text(folder / name, text)
     paths = [folder / name for name in texts] + [p for group in figures for figure in group for p in figure.paths]

@@ -7,6 +7,7 @@ import re
 from guidance_bench.experiments.records import committed_results
 from guidance_bench.leaderboard.collection import boards_of, markdown_of, page_of
 from guidance_bench.leaderboard.page.render import unpack
+from guidance_bench.leaderboard.reported import reported_tables
 
 PLACE = committed_results()
 AGAIN = "run: guidance-bench leaderboard all=true"
@@ -37,3 +38,19 @@ def test_every_file_that_it_names_is_there():
         run = board["runs"][0][0][0]
         assert (PLACE.parent / board["file"].replace("*", run)).exists()
         assert all((PLACE.parent / picture["address"]).exists() for picture in board["pictures"])
+
+
+def test_printed_rows_are_tables_of_their_own_marked_as_reported():
+    (one,) = reported_tables()
+    fields = {field.title: [cell.text for cell in field.cells] for field in one.sheet}
+    assert one.benchmark == "imagenet256" and set(fields["Status"]) == {"reported"}
+    place = fields["Row"].index("lightningdit_xl_ig_cfg")
+    assert (fields["Method"][place], fields["FID"][place], fields["IS"][place]) == ("ig_cfg", "1.19", "269.0")
+    assert fields["sFID"][fields["Row"].index("sit_b_none")] == "-"
+    assert not any(cell.bold for field in one.sheet for cell in field.cells)
+    assert [r.benchmark for r in reported_tables(["imagenet256_5k", "digits", "not_here"])] == ["imagenet256_5k"]
+    boards = found()
+    page, text = page_of(PLACE, boards), markdown_of(PLACE, boards)
+    assert page.count('<span class="tag">reported</span>') == text.count("| reported |") == len(fields["Row"])
+    measured = page.split('<section class="reported"')[0]
+    assert "reported</span>" not in measured  # never among measured rows

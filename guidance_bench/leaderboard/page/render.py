@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from ..figures.sample_grids import Images
     from ..figures.style import Figure
     from ..protocol_tables import Table
+    from ..reported import Reported
 
 #: What the page says of the machines and versions.
 ENVIRONMENT = ("device", "threads", "world_size", "python", "platform", "guidance_bench", "git", "dirty")
@@ -42,6 +43,7 @@ def render(
     *,
     files: Sequence[str] | None = None,
     pictures: Sequence[Sequence[tuple[str, str]]] | None = None,
+    reported: Sequence[Reported] = (),
 ) -> str:
     """The page.
 
@@ -53,6 +55,7 @@ def render(
         files: of each table, where the record of a run lies, seen from the page, with ``*`` for its id; the records are
             then not in the page.
         pictures: of each table, figures as (title, address) beside the page.
+        reported: rows that papers printed, tables of their own.
     """
     from jinja2 import Environment, StrictUndefined
 
@@ -73,7 +76,7 @@ def render(
         "boards": packed_boards,
         "records": {k: _pretty(r) for k, r in sorted(by_id.items())} if whole else {},
     }
-    return template.render(boards=boards, rows_of=rows_of, data=_pack(packed)) + "\n"
+    return template.render(boards=boards, reported=reported, rows_of=rows_of, data=_pack(packed)) + "\n"
 
 
 def _board(table: Table, records: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
