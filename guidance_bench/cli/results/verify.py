@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from ...core.console import say
 from ...core.errors import UserError
@@ -12,11 +13,14 @@ from ..options import split_options
 HELP = """\
 guidance-bench verify RECORD [samples=64|all] [output=outputs] [device=auto]
                       [benchmark=FILE.py] [method=FILE.py]
+guidance-bench verify RECORD... samples=none
 
 Checks a record: its seal and name, whether this program gives the same run, the
 evaluator's hashes, the networks' weights, a part of its samples made again (in
 whole blocks, chosen by the run's name), and its metrics, made again from the
-samples where all are in the output folder. samples=all makes them all.
+samples where all are in the output folder. samples=all makes them all;
+samples=none, for any number of records, makes and fetches nothing: seal, name,
+arithmetic, the project's own record of the run, and the specification.
 
 A seal alone does not say who wrote a record: only samples and metrics that are
 made again do. On another machine or with other versions bits may differ; that
@@ -34,11 +38,13 @@ def command(arguments: Sequence[str]) -> int:
         print(HELP)
         return 0 if arguments else 2
     words, options = split_options(arguments, DEFAULTS)
-    if len(words) != 1:
-        raise UserError("verify takes one record, the path of its JSON file")
     count = options["samples"]
-    if count != "all" and not (count.isascii() and count.isdigit() and int(count[:9]) > 0 and len(count) < 9):
-        raise UserError(f"samples={count[:20]!r} is neither a number from 1 on nor all")
+    if len(words) != 1 and not (words and count == "none"):
+        raise UserError("verify takes one record, the path of its JSON file (several with samples=none)")
+    if count not in ("all", "none") and not (
+        count.isascii() and count.isdigit() and int(count[:9]) > 0 and len(count) < 9
+    ):
+        raise UserError(f"samples={count[:20]!r} is neither a number from 1 on nor all or none")
     from ...core.environment import pick_device
     from ...experiments.hydra_schema import GROUPS
     from ...report.checks import text_of, verified
@@ -47,6 +53,8 @@ def command(arguments: Sequence[str]) -> int:
     for group, registry in GROUPS.items():
         if options[group]:
             registry.load_file(options[group])
+    if count == "none":
+        return glance_at([Path(word) for word in words], pick_device(options["device"]))
     path = Path(words[0])
     path = path / "record.json" if path.is_dir() else path
     made = None if count == "all" else int(count)
@@ -54,3 +62,19 @@ def command(arguments: Sequence[str]) -> int:
     say(text_of(checks))
     say("nothing differs" if verified(checks) else "the record does not hold what it says")
     return 0 if verified(checks) else 1
+
+
+def glance_at(paths: Sequence[Path], device: Any) -> int:
+    """Say of each record whether the cheap part holds, and what was not checked or differs; 1 where something does."""
+    from ...report.checks import verified
+    from ...report.verify import glance
+
+    good = True
+    for path in paths:
+        checks = glance(path, device)
+        good = good and verified(checks)
+        told = [check for check in checks if check.verdict == "differs" or check.what == "specification"]
+        words = "; ".join(f"{check.what}: {check.words}" for check in told)
+        say(f"{'ok     ' if verified(checks) else 'differs'}  {path.name}  {words}")
+    say("nothing differs" if good else "not every record holds what it says")
+    return 0 if good else 1
