@@ -18,7 +18,8 @@ class AngleDomainGuidance(Guidance):
     a is the angle between x0_class and x0_null, e the part of x0_class - x0_null perpendicular to x0_null, for each
     sample. Jin et al., "Angle Domain Guidance: Latent Diffusion Requires Rotation Rather Than Extrapolation", arXiv
     2506.11039 (repository jinc7461/ADG, whose norm step is optional: ``keep_norm``). Where sin(a) <= 0.001 the factor
-    of e is its limit, scale - 1. That program adds 0.001 to scale - 1, so its scale 1 is not quite without guidance.
+    of e is its limit, scale - 1. That program adds 0.001 to scale - 1, so its scale 1 is not quite without guidance;
+    and the norm that it keeps is over the channels at each place, not over the sample as here.
     """
 
     summary = "CFG that turns the data prediction and keeps its norm"

@@ -13,9 +13,10 @@ from guidance_bench.guidance.method import Guidance, Guide, Query, Step, per_sam
 class BetaCFG(Guidance):
     """v_null + scale B(p) d / |d|^gamma with d = v_class - v_null, p = 1 - t and B the density of Beta(a, b).
 
-    Malarz et al., "Classifier-free Guidance with Adaptive Scaling", arXiv 2502.10574, in velocities and with p in time
-    instead of steps. The density is 0 at both ends for a, b > 1, so that the path starts and ends unconditionally; a =
-    b = 1 and gamma = 0 are CFG. |d| is the norm over a whole sample and grows with the root of the latents' size, so
+    Malarz et al., "Classifier-free Guidance with Adaptive Scaling", arXiv 2502.10574 (repository gmum/beta-CFG
+    @517c790), in velocities and with p in time instead of steps: the program's scale for noise predictions is this one
+    times (1 - t)^gamma. The density is 0 at both ends for a, b > 1, so that the path starts and ends unconditionally; a
+    = b = 1 and gamma = 0 are CFG. |d| is the norm over a whole sample and grows with the root of the latents' size, so
     with gamma > 0 the scale is one of a network.
     """
 

@@ -13,10 +13,10 @@ from guidance_bench.guidance.schedules import RATE, SHAPES, scheduled_scale
 class ScheduledCFG(Guidance):
     """v_null + w(t) (v_class - v_null), where w(t) grows toward data.
 
-    Wang et al., "Analysis of Classifier-Free Guidance Weight Schedulers", arXiv 2404.13040, and
-    C2FG, arXiv 2603.08155 (exponential); the shapes and their forms
-    for t in [0, 1] are those of :func:`guidance_bench.guidance.schedules.scheduled_scale`. Any method's scale can be
-    scheduled likewise with :class:`guidance_bench.guidance.composition.Scheduled`.
+    Wang et al., "Analysis of Classifier-Free Guidance Weight Schedulers", arXiv 2404.13040, and C2FG, arXiv 2603.08155
+    (exponential); the shapes and their forms for t in [0, 1] are those of
+    :func:`guidance_bench.guidance.schedules.scheduled_scale`. Any method's scale can be scheduled likewise with
+    :class:`guidance_bench.guidance.composition.Scheduled`.
     """
 
     summary = "CFG with a scale that grows toward data"

@@ -18,8 +18,9 @@ LOW, HIGH = 0.45, 0.55
 class EnergyPreservingCFG(Guidance):
     """g sqrt(E(x0_class) / E(g)) with g = x0_null + scale (x0_class - x0_null), E the sum of a sample's squares.
 
-    Zhang et al., "EP-CFG: Energy-Preserving Classifier-Free Guidance", arXiv 2412.09966. The ``robust`` form, that of
-    the paper's results, sums the squares between their own 45th and 55th percentiles alone.
+    Zhang et al., "EP-CFG: Energy-Preserving Classifier-Free Guidance", arXiv 2412.09966. A later program
+    (Totoro97/minFM @3855686) does the same to velocities. The ``robust`` form, that of the paper's results, sums the
+    squares between their own 45th and 55th percentiles alone.
     """
 
     summary = "CFG brought back to the energy of the conditional prediction"

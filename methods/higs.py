@@ -16,11 +16,12 @@ from guidance_bench.guidance.method import Guidance, Guide, Query, Step, extrapo
 class HistoryGuidedSampling(Guidance):
     """g + w(t) H(g - m) with g = x0_null + scale (x0_class - x0_null); then m <- alpha g + (1 - alpha) m, from m = 0.
 
-    Sadat et al., "HiGS: History-Guided Sampling for Plug-and-Play Enhancement of Diffusion Models", arXiv 2509.22300.
-    H passes high frequencies of the discrete cosine transform, by a sigmoid of slope 50 at radius ``cutoff``; w(t) =
-    strength sqrt((t - low) / (high - low)) for low < t <= high, else 0. The first step only starts the mean. With
-    ``parallel`` below 1, what of g - m is parallel to g is weakened first. ``scale`` 1 leaves the history alone, at one
-    evaluation. The second evaluation of a Heun step is compared with the mean that the first one leaves.
+    Sadat et al., "HiGS: History-Guided Sampling for Plug-and-Play Enhancement of Diffusion Models", arXiv 2509.22300,
+    as third parties give its algorithm; no code of its authors is known to us. H passes high frequencies of the
+    discrete cosine transform, by a sigmoid of slope 50 at radius ``cutoff``; w(t) = strength sqrt((t - low) / (high -
+    low)) for low < t <= high, else 0. The first step only starts the mean. With ``parallel`` below 1, what of g - m is
+    parallel to g is weakened first. ``scale`` 1 leaves the history alone, at one evaluation. The second evaluation of a
+    Heun step is compared with the mean that the first one leaves.
     """
 
     summary = "away from the mean of earlier predictions in high frequencies, and CFG"

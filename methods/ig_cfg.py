@@ -14,7 +14,7 @@ class InternalGuidanceWithCFG(Guidance):
 
     The order of the official program (CVL-UESTC/Internal-Guidance): Internal Guidance first, in each branch, then CFG;
     each has its own interval. Four velocities from one batched forward of two. arXiv 2512.24176. RAEv2 (arXiv
-    2605.18324) gives the null branch a scale of its own: ``null_scale``.
+    2605.18324, repository nanovisionx/RAEv2 @8a0d238) gives the null branch a scale of its own: ``null_scale``.
     """
 
     summary = "Internal Guidance inside both branches of CFG"

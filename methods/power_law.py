@@ -12,9 +12,9 @@ from guidance_bench.guidance.method import Guidance, Guide, Query, Step, per_sam
 class PowerLawGuidance(Guidance):
     """v_class + (scale - 1) |d|^alpha d with d = v_class - v_null, |d| its norm over a whole sample.
 
-    The power-law form of Pavasovic et al., arXiv
-    2502.07849; ``alpha`` 0 is CFG. The paper measures |d| in scores; here it is that of velocities, which is finite at
-    both ends of time. The norm grows with the root of the latents' size, so the scale is one of a network.
+    The power-law form of Pavasovic et al., arXiv 2502.07849, as third parties give it; ``alpha`` 0 is CFG. The paper
+    measures |d| in scores; here it is that of velocities, which is finite at both ends of time. The norm grows with the
+    root of the latents' size, so the scale is one of a network.
     """
 
     summary = "CFG that is stronger where both predictions differ more"

@@ -12,10 +12,11 @@ from guidance_bench.guidance.method import Guidance, Guide, Query, Step, registe
 class RectifiedGradientGuidance(Guidance):
     """v_class + (scale - 1) (1 - t G) (v_class - v_null), G the gradient of the sum of eps_class with respect to x.
 
-    Gao et al., "REG: Rectified Gradient Guidance for Conditional Diffusion Models", arXiv 2501.18865: eps_class + (w -
-    1) (1 - sqrt(1 - abar) G) (eps_class - eps_null) in noise predictions. t G is the same in our interpolant, whose
-    latents are those of the paper times a number. Since eps = x + (1 - t) v, 1 - t G is (1 - t) (1 - t g) with g the
-    gradient of the sum of v_class: nothing is guided at t = 1. One backward pass a step.
+    Gao et al., "REG: Rectified Gradient Guidance for Conditional Diffusion Models", arXiv 2501.18865 (repository
+    zhengqigao/REG @3ab2456): eps_class + (w - 1) (1 - sqrt(1 - abar) G) (eps_class - eps_null) in noise predictions. t
+    G is the same in our interpolant, whose latents are those of the paper times a number. Since eps = x + (1 - t) v, 1
+    - t G is (1 - t) (1 - t g) with g the gradient of the sum of v_class: nothing is guided at t = 1. One backward pass
+    a step.
     """
 
     summary = "CFG weighed by how the data prediction follows the latents; a backward pass"

@@ -37,8 +37,8 @@ class SkipLayerGuidance(Guidance):
     """v_null + scale (v_class - v_null) + (skip_scale - 1) (v_class - v_skip), v_skip without some blocks, for low <= t
     <= high.
 
-    The guidance of Stable Diffusion 3.5 (repository Stability-AI/sd3.5, with s = skip_scale - 1 of 2.5 to 2.8, blocks
-    8 to 10 of 24, t from .92 to 1); for video Hyung et al., "Spatiotemporal Skip Guidance", arXiv 2411.18664. Those
+    The guidance of Stable Diffusion 3.5 (repository Stability-AI/sd3.5, with s = skip_scale - 1 of 2.5 to 2.8, blocks 8
+    to 10 of 24, t from .92 to 1); for video Hyung et al., "Spatiotemporal Skip Guidance", arXiv 2411.18664. Those
     settings are of large text-to-image networks. For SiT-XL/2 one block at a quarter of the depth and t <= 0.8 are
     reported to come near CFG's FID, blocks in the later half to be worse than no guidance: the defaults. ``scale`` 1
     leaves the skip guidance alone, at less than two evaluations. With ``part`` only the attention or the MLP of a block

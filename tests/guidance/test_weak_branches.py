@@ -8,9 +8,9 @@ from itertools import product
 
 import pytest
 import torch
-import torch.nn.functional as F
 from guidance_bench.methods.ssg import swapped
 from torch import Tensor, nn
+from written_formulas import swap
 
 import guidance_bench as gb
 from guidance_bench.core.randomness import KeyedRandom
@@ -77,24 +77,10 @@ def test_networks_without_tokens_have_no_windows():
         next(gb.METHODS.create("swg").guide(replace(STEP, tokens=0), gb.Query()))
 
 
-def written_one_after_the_other(rows: Tensor, ratio: float) -> Tensor:
-    """VISION-SJTU/SSG's rule for one sample (R, D): pairs by cosine, the first of each is written, then the second."""
-    unit = F.normalize(rows, dim=1)
-    cosine = unit @ unit.T
-    pairs = [(i, j) for i in range(len(rows)) for j in range(i + 1, len(rows))]
-    pairs = sorted(pairs, key=lambda pair: float(cosine[pair]))[: int(ratio * len(rows))]
-    order = list(range(len(rows)))
-    for i, j in pairs:
-        order[i] = j
-    for i, j in pairs:
-        order[j] = i
-    return rows[order]
-
-
 @pytest.mark.parametrize("ratio", [0.1, 0.3, 0.5])
 def test_unlike_rows_are_swapped_as_the_program_writes_them(ratio):
     rows = torch.randn(4, 30, 7, generator=DRAW)
-    expected = torch.stack([written_one_after_the_other(sample, ratio) for sample in rows])
+    expected = torch.stack([swap(sample, ratio) for sample in rows])
     made = swapped(rows, ratio)
     assert torch.equal(made, expected) and not torch.equal(made, rows)
 

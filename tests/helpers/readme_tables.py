@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT))
+sys.path[:0] = [str(Path(__file__).parent), str(ROOT)]
 
 from guidance_bench.benchmarks.fashion_mnist.grids import STRENGTHS, SWEEPS, TUNED, tried  # noqa: E402
+from written_formulas import READ  # noqa: E402
 
 from guidance_bench.core.identity import canonical  # noqa: E402
 from guidance_bench.experiments.records import load_results  # noqa: E402
@@ -219,6 +220,9 @@ def equals() -> dict[str, str]:
             largest[method] = max(value, largest.get(method, 0.0))
         for method, value in largest.items():
             words.setdefault(method, []).append(f"{program['source']} ({value:.0e}, samples)")
+    for method, found in read_json(RECORDS / "formulas.json")["methods"].items():
+        size = f"{found['difference']:.0e}" if found["difference"] else "exactly"
+        words.setdefault(method, []).append(f"{found['program']} ({size}, formula)")
     return {method: "; ".join(programs) for method, programs in words.items()}
 
 
@@ -232,7 +236,7 @@ def methods_page(text: str) -> str:
 
     def row(match: re.Match[str]) -> str:
         *cells, _, _ = match[0].rstrip("|").split("|")
-        last = equal.get(match[1], "read only"), found.get(match[1], "not in the study")
+        last = equal.get(match[1]) or READ[match[1]], found.get(match[1], "not in the study")
         return f"{'|'.join(cells)}| {' | '.join(last)} |"
 
     return re.sub(r"^\| `(\w+)` \|.*\|$", row, text, flags=re.M)
