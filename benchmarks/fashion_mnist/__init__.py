@@ -7,6 +7,7 @@ are repeated to three channels for Inception. ``fashion_mnist_tune`` finds each 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -15,6 +16,7 @@ import torch
 from guidance_bench.core.parameters import param
 from guidance_bench.experiments.benchmark import Evaluator, Networks, register_benchmark
 from guidance_bench.networks.dataset import Dataset
+from guidance_bench.training.sources.fashion_mnist import CLASSES
 
 from ..shared.grids import Grid
 from ..shared.inception import evaluator, load_reference
@@ -47,7 +49,11 @@ class FashionMNIST(PixelBenchmark):
     @property
     def num_classes(self) -> int:
         """Ten kinds of clothing."""
-        return 10
+        return len(CLASSES)
+
+    def class_names(self) -> Sequence[str]:
+        """Theirs."""
+        return CLASSES
 
     def recipes(self, seed: int) -> dict[str, dict[str, Any]]:
         """Both networks: how they were trained, and the hash of their weights."""

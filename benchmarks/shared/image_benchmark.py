@@ -103,6 +103,10 @@ class ImageBenchmark(TrainedBenchmark):
         """As many as the images have."""
         return len(self.train_images().classes)
 
+    def class_names(self) -> Sequence[str]:
+        """Those of the images."""
+        return self.train_images().classes
+
     def training_data(self) -> Dataset:
         """The training images."""
         return self.train_images().dataset()

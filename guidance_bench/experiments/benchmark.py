@@ -144,6 +144,14 @@ class Benchmark(Configurable):
     def num_classes(self) -> int:
         """Number of classes."""
 
+    def class_names(self) -> Sequence[str]:
+        """What readers call the classes, in the order of the labels; their numbers unless a benchmark knows better.
+
+        Raises:
+            UserError: the data that tell are not at hand.
+        """
+        return [str(label) for label in range(self.num_classes)]
+
     def wanted(self) -> list[tuple[str, Wanted]]:
         """Files that a run needs and that somebody else publishes, with what each is for."""
         return [(f"{role} network", wanted(source)) for role, source in self.own_networks.items()]

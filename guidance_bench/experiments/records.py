@@ -153,7 +153,7 @@ def _row(record: Mapping[str, Any]) -> dict[str, Any]:
         row[name] = metric["mean"]
         row[f"{name}.sd"] = metric["sd"]
     row |= {f"cost.{k}": v for k, v in record["cost"].items() if _is_number(v)}
-    row |= {k: spec[k] for k in ("seed", "samples", "labels")}
+    row |= {k: spec[k] for k in ("seed", "samples", "block", "labels")}
     row["dtype"] = spec["precision"]  # "precision" is a metric
     row |= {"version": spec["benchmark"].get("version"), "plugin": method.get("plugin_sha256")}
     row["networks"] = protocol_of(spec)["networks"]

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 #: What all rows of a protocol share, carried along for captions.
-SHARED = ("benchmark", "version", "protocol", "networks", "solver", "samples", "labels", "dtype", "evaluator")
+SHARED = ("benchmark", "version", "protocol", "networks", "solver", "samples", "block", "labels", "dtype", "evaluator")
 
 
 def aggregate(frame: pd.DataFrame, metrics: Sequence[str] | None = None) -> pd.DataFrame:

@@ -12,6 +12,7 @@ from synthetic_records import BASE, line_up, record_of
 
 from guidance_bench.experiments.records import to_frame
 from guidance_bench.guidance.method import METHODS
+from guidance_bench.leaderboard.figures.grid_classes import COLUMNS, ROWS, Classes, classes_of, places
 from guidance_bench.leaderboard.figures.overview import (
     cost_figure,
     precision_recall_figure,
@@ -21,11 +22,8 @@ from guidance_bench.leaderboard.figures.overview import (
 from guidance_bench.leaderboard.figures.ranking import ranking_figure
 from guidance_bench.leaderboard.figures.sample_grids import (
     CELL,
-    COLUMNS,
-    ROWS,
     StoredSamples,
     in_context,
-    real_images,
     sample_grid,
     tile,
 )
@@ -248,6 +246,36 @@ def test_tiles_enlarge_without_smoothing():
     assert tile(np.zeros((1, 64, 64, 3), np.uint8), 1).shape == (66, 66, 3)
 
 
+def test_columns_are_classes_and_are_told_by_name():
+    labels = np.random.default_rng(0).permutation(np.arange(100) % 10)
+    assert (labels[places(labels)].reshape(ROWS, COLUMNS) == np.arange(10)).all()
+    three = labels % 3
+    assert (three[places(three)].reshape(ROWS, COLUMNS) == [0, 0, 0, 0, 1, 1, 1, 2, 2, 2]).all()
+    assert len(set(places(three))) == ROWS * COLUMNS
+    assert places(np.arange(100) % 11) is None and places(labels[:30]) is None
+    digits = classes_of("digits", "balanced", 800, 200, 0)
+    assert digits.heads == tuple((str(d), 1) for d in range(10))
+    assert digits.real.shape == (10, 8, 8, 1) and digits.real.std() > 40
+    assert classes_of("fashion_mnist", "balanced", 500, 250, 1).heads[-1] == ("ankle boot", 1)
+    nothing = ("no such", "balanced", 800, 200, 0), ("folder", "balanced", 800, 200, 0), ("digits", "random", 80, 20, 0)
+    assert all(classes_of(*words) == Classes() for words in nothing)
+    assert classes_of("imagenet256", "random", 50_000, 250, 0).heads == ()
+
+
+def test_heads_stand_over_their_columns_and_fit(tmp_path):
+    images = np.zeros((20, 28, 28, 1), np.uint8)
+    heads = [("a", 4), ("a very wide head in one column", 1), *((str(i), 1) for i in range(5))]
+    bare, told = (sample_grid(images, tmp_path / f"{len(h)}", 10, "title", h) for h in ([], heads))
+    before, after = (np.asarray(Image.open(figure.png).convert("L")) for figure in (bare, told))
+    sheet = tile(images, 10)
+    assert (after[-len(sheet) :] == sheet[..., 0]).all()
+    band = after[-len(sheet) - (len(after) - len(before)) : -len(sheet)] < 200
+    wide = sheet.shape[1] / 10
+    inked = np.flatnonzero(band.any(axis=0))
+    assert abs(inked[inked < 4 * wide].mean() - 2 * wide) < 3  # "a" in the middle of its four columns
+    assert inked[inked > 4 * wide].min() > 4 * wide + 1  # the wide one begins inside its own
+
+
 def test_the_grid_is_written_pixel_by_pixel(tmp_path):
     for size, channels, columns in ((8, 1, 10), (8, 3, 7), (32, 3, 10), (64, 1, 3)):
         images = np.random.default_rng(0).integers(0, 256, (20, size, size, channels), dtype=np.uint8)
@@ -302,12 +330,14 @@ def test_a_grid_shows_real_images_above_and_the_difference_to_none_below(tmp_pat
     plain, real = images.copy(), np.full((10, 8, 8, 1), 7, np.uint8)
     plain[3] = 40
     shown, words = in_context(images, real, plain)
-    assert words == "top: real images; bottom: first row's difference to none" and len(shown) == 40
+    assert words == "top: real images; bottom: first samples minus none, x 2" and len(shown) == 40
     assert (shown[:10] == 7).all() and (shown[10:30] == 100).all()
-    assert (shown[33] == 128 + 30).all() and (np.delete(shown[30:], 3, axis=0) == 128).all()
+    assert (shown[33] == 128 + 2 * 60).all() and (np.delete(shown[30:], 3, axis=0) == 128).all()
     assert in_context(images, np.zeros((10, 4, 4, 1), np.uint8), None)[1] == ""
-    digits = real_images("digits")
-    assert digits.shape == (10, 8, 8, 1) and digits.std() > 40 and real_images("no such benchmark") is None
+    faint = images.copy()
+    faint[:10] += np.arange(10, dtype=np.uint8)[:, None, None, None]
+    shown, words = in_context(faint, None, images)
+    assert words == "bottom: first samples minus none, x 8" and shown[20:, 0, 0, 0].tolist() == [*range(128, 201, 8)]
     grids = [
         figure
         for figure in write_figures(
@@ -318,7 +348,7 @@ def test_a_grid_shows_real_images_above_and_the_difference_to_none_below(tmp_pat
         )
         if figure.grid
     ]
-    assert {grid.png.stem: "difference to none" in grid.title for grid in grids} == {
+    assert {grid.png.stem: "minus none" in grid.title for grid in grids} == {
         "samples_none": False,
         "samples_ig": True,
     }

@@ -13,10 +13,11 @@ from ..aggregate import pareto
 from ..metric_columns import Column, format_means
 from ..setting_texts import swept_parameter
 from .convergence import convergence_figure, trainings
+from .grid_classes import Images, classes_of
 from .interval import interval_figure
 from .labels import label_points
 from .ranking import ranking_figure
-from .sample_grids import Images, in_context, real_images, sample_grid
+from .sample_grids import Images, in_context, sample_grid
 from .scale import scale_figure
 from .style import INK, RING, Figure, canvas, ceiling, head, lettered, looks, mark_hidden, save, scale_axis, style
 from .trajectory import trajectory_figure
@@ -203,14 +204,15 @@ def _write_grids(table: Table, folder: Path, suffix: str, samples: Mapping[str, 
         return []
     seed = min(common)
     written = []
-    real = real_images(str(table.settings["benchmark"].iloc[0]))
+    first = table.settings.iloc[0]
+    shown = classes_of(first["benchmark"], first["labels"], int(first["samples"]), int(first["block"]), seed)
     plain = samples[stored["none"][seed]] if "none" in stored else None
     for _, row in table.best[table.best["method"].isin(stored)].iterrows():
         stem = folder / f"samples_{_file_name(row['method'])}{suffix}"
         unguided = plain if row["method"] != "none" else None
-        images, words = in_context(samples[stored[row["method"]][seed]], real, unguided)
+        images, words = in_context(samples[stored[row["method"]][seed]], shown.real, unguided)
         title = _grid_title(row, table.primary, seed) + (f"\n{words}" if words else "")
-        written.append(sample_grid(images, stem, title=title))
+        written.append(sample_grid(images, stem, title=title, heads=shown.heads))
     return written
 
 

@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ...core.errors import UserError
-from ...experiments.benchmark import BENCHMARKS
 from ...storage.sample_store import SampleStore, Shard
+from .grid_classes import COLUMNS, ROWS, Images, places
 from .style import DPI, Figure, canvas, save, style
 
-COLUMNS = 10
-ROWS = 4
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure as Canvas
+
 CELL = 48  # pixels that a small image is enlarged to
 LINE = 25  # pixels that a line of the title is high
-
-#: uint8 (N, H, W, C).
-Images = NDArray[np.uint8]
+HEAD = 18  # pixels that a line of a class head is high
+HEAD_SIZE = 7.0  # points, where the widest head has room
 
 
 class StoredSamples(Mapping[str, Images]):
@@ -61,28 +60,9 @@ class StoredSamples(Mapping[str, Images]):
 
 
 def _choose(shard: Shard) -> Images:
-    """Row r holds the r-th sample of every class, where the classes fit; else the samples in their order."""
-    classes = np.unique(shard.labels)
-    places = [np.flatnonzero(shard.labels == c)[:ROWS] for c in classes]
-    if len(classes) > COLUMNS or any(len(place) < ROWS for place in places):
-        return shard.images[: COLUMNS * ROWS]
-    return shard.images[np.stack(places, axis=1).ravel()]
-
-
-def real_images(benchmark: str) -> Images | None:
-    """A real image of each class, in the order of the classes; None where the benchmark has none at hand."""
-    if benchmark not in BENCHMARKS.names():
-        return None
-    made = BENCHMARKS.create(benchmark)
-    try:
-        data = made.training_data()
-    except UserError:
-        return None
-    labels = data.y.numpy()
-    classes = np.unique(labels)
-    if len(classes) != COLUMNS:
-        return None
-    return made.decode(data.x[[int(np.flatnonzero(labels == c)[0]) for c in classes]])
+    """Columns of one class each where the classes fit; else the samples in their order."""
+    chosen = places(shard.labels)
+    return shard.images[: COLUMNS * ROWS] if chosen is None else shard.images[chosen]
 
 
 def in_context(images: Images, real: Images | None, plain: Images | None) -> tuple[Images, str]:
@@ -98,13 +78,22 @@ def in_context(images: Images, real: Images | None, plain: Images | None) -> tup
         rows.insert(0, real)
         words.append("top: real images")
     if plain is not None and plain.shape == images.shape and len(images) >= COLUMNS:
-        first, base = (part[:COLUMNS].astype(np.int16) for part in (images, plain))
-        rows.append((128 + (first - base) // 2).clip(0, 255).astype(np.uint8))
-        words.append("bottom: first row's difference to none")
+        difference, gain = _stretched(images[:COLUMNS].astype(np.int16) - plain[:COLUMNS])
+        rows.append(difference)
+        words.append(f"bottom: first samples minus none, x {gain:g}")
     return np.concatenate(rows), "; ".join(words)
 
 
-def sample_grid(images: Images, stem: Path, columns: int = COLUMNS, title: str = "") -> Figure:
+def _stretched(difference: NDArray[np.int16]) -> tuple[Images, float]:
+    """Differences around grey, times the largest factor of 2 that leaves all but one in a hundred inside the range."""
+    large = max(float(np.quantile(np.abs(difference), 0.99)), 1.0)
+    gain = 2.0 ** math.floor(math.log2(127 / large))
+    return (128 + difference * gain).clip(0, 255).astype(np.uint8), gain
+
+
+def sample_grid(
+    images: Images, stem: Path, columns: int = COLUMNS, title: str = "", heads: Sequence[tuple[str, int]] = ()
+) -> Figure:
     """Write images (N, H, W, C) uint8 as a grid; small ones are enlarged without smoothing.
 
     Args:
@@ -112,11 +101,14 @@ def sample_grid(images: Images, stem: Path, columns: int = COLUMNS, title: str =
         stem: path without suffix.
         columns: images a row.
         title: above the grid.
+        heads: words above the columns, each with the number of columns that it stands over.
     """
     pixels = tile(images, columns)
     height, width = pixels.shape[:2]
+    heads = [(name.replace(" ", "\n"), wide) for name, wide in heads]
+    head_lines = max((name.count("\n") + 1 for name, _ in heads), default=0)
     lines = title.count("\n") + 1 if title else 0
-    band = LINE * lines + 9
+    band = LINE * lines + 9 + HEAD * head_lines
     with style():
         # A hundredth of a pixel more, for sizes are cut to whole pixels: the images must fall on pixels exactly.
         figure = canvas((width + 0.01) / DPI, (height + band + 0.01) / DPI)
@@ -125,7 +117,20 @@ def sample_grid(images: Images, stem: Path, columns: int = COLUMNS, title: str =
         axes.imshow(pixels, interpolation="none", aspect="auto")
         axes.set_axis_off()
         figure.text(4 / width, 1 - 6 / (height + band), title, va="top", fontsize=8)
+        _write_heads(figure, heads, columns, (height + 4) / (height + band))
         return save(figure, stem, title.replace("\n", ": "), grid=True)
+
+
+def _write_heads(figure: Canvas, heads: Sequence[tuple[str, int]], columns: int, low: float) -> None:
+    """Each centred over its columns, all in one size in which the widest fits."""
+    place, written = 0, []
+    for name, wide in heads:
+        text = figure.text((place + wide / 2) / columns, low, name, ha="center", va="bottom", fontsize=HEAD_SIZE)
+        written.append((text, text.get_window_extent().width * columns / wide / figure.bbox.width))
+        place += wide
+    shrink = max([1.0, *(filled / 0.96 for _, filled in written)])
+    for text, _ in written:
+        text.set_fontsize(HEAD_SIZE / shrink)
 
 
 def tile(images: Images, columns: int) -> Images:
