@@ -14,7 +14,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from ..core.errors import UserError
 from ..storage.files import atomic
-from .figures.sample_grids import COLUMNS, Images
+from .figures.grid_classes import COLUMNS, Images
 
 #: What the PNG's text says of the images in it.
 COUNT = "images"

@@ -18,7 +18,8 @@ from .comparison.budget import with_budget
 from .comparison.equal_cfg import with_equal_cfg
 from .comparison.reproductions import reproduction_sheet
 from .comparison.strengths import Trajectory, read_strengths
-from .figures.sample_grids import Images, StoredSamples
+from .figures.grid_classes import Images
+from .figures.sample_grids import StoredSamples
 from .formats.csv import settings_csv
 from .formats.latex import latex
 from .formats.markdown import escape_markdown, markdown

@@ -44,6 +44,19 @@ def test_each_verb_has_a_help_of_its_own(verb, capsys):
     assert all(len(line) <= 80 for line in shown.splitlines())
 
 
+def test_a_mistyped_option_of_any_verb_imports_nothing_heavy():
+    """In one process: what a verb imports stays imported, so the last word holds for all. Two verbs take names alone,
+    and to know those the methods are imported."""
+    verbs = sorted(VERBS.keys() - {"cite", "check-method", "version", "run", "check"})
+    code = "import sys; from guidance_bench.cli.main import main\n"
+    code += "assert [v for v in {verbs!r} if main([v, 'optoin=1']) != 2] == []\n"
+    code += "assert not ({{'torch', 'pandas', 'hydra', 'matplotlib', 'scipy', 'numpy'}} & set(sys.modules))\n"
+    code += "assert main(['run', 'optoin=1']) == main(['check', 'optoin=1']) == 2 and 'torch' not in sys.modules"
+    done = python(code.format(verbs=verbs))
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("optoin") == len(verbs) + 2
+
+
 @pytest.mark.parametrize("verb", sorted(VERBS))
 def test_the_help_read_from_the_file_is_the_modules(verb):
     assert help_text(VERBS[verb]) == import_module(f"guidance_bench.cli.{VERBS[verb]}").HELP
@@ -63,6 +76,9 @@ def test_evaluates_help_names_the_defaults():
         *[(["--help"], 0), ([], 2), (["--version"], 0), (["rum"], 2), (["--nope"], 2), (["run", "--help"], 0)],
         *[(["run"], 2), (["list", "method"], 2), (["leaderboard", "/nowhere"], 2), (["leaderboard", "outptu=x"], 2)],
         *[(["export", "x"], 2), (["check-method"], 2), (["check-method", "a", "b"], 2), (["submit", "x"], 2)],
+        *[(["evaluate", "x", "reference=y", "batch_size=some"], 2), (["evaluate", "x"], 2), (["train", "recipe=x"], 2)],
+        *[(["train", "recipe=x", "data=y", "compile=perhaps"], 2), (["encode", "x", "to=y"], 2)],
+        *[(["encode", "x", "to=y", "autoencoder=z", "size=1"], 2), (["speed", "rounds=many"], 2)],
     ],
 )
 def test_nothing_heavy_is_imported_for_help_and_mistakes(words, status):

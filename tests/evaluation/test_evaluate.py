@@ -10,9 +10,10 @@ from fake_features import install, pictures
 from inception_weights import real, torch_fidelity_network, write_random
 from PIL import Image
 
-from guidance_bench.cli.experiments.evaluate import evaluate, run_evaluate, table
+from guidance_bench.cli.experiments.evaluate import run_evaluate, table
 from guidance_bench.cli.main import main
 from guidance_bench.core.errors import UserError
+from guidance_bench.evaluation.evaluate import evaluate
 from guidance_bench.features.inception_weights import find_packaged
 from guidance_bench.metrics import feature_statistics, frechet_distance, precision_recall
 from guidance_bench.storage.image_sets import ArrayImages

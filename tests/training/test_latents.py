@@ -188,7 +188,7 @@ def test_the_command_encodes_with_taesd_and_its_mistakes_are_one_line(images, tm
     assert "did you mean 'taesd'" in capsys.readouterr().err
     assert main(["encode", "to=z", "autoencoder=taesd"]) == 2
     assert "one FOLDER" in capsys.readouterr().err
-    monkeypatch.setattr("guidance_bench.cli.training.encode.load_autoencoder", lambda name, **_: Halves())
+    monkeypatch.setattr("guidance_bench.networks.autoencoders.base.load_autoencoder", lambda name, **_: Halves())
     words = ["encode", str(images), f"to={tmp_path / 'z'}", "autoencoder=halves", "size=8", "device=cpu"]
     assert main(words) == 0
     assert "10 latents of 3 x 4 x 4 in 1 shards, 2 classes" in capsys.readouterr().out

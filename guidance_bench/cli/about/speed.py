@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ...core.console import say
-from ...core.environment import pick_device
 from ...core.errors import UserError
 from ..options import split_options
 
@@ -39,6 +38,7 @@ def command(arguments: Sequence[str]) -> int:
         if not (options[name].isascii() and options[name].isdigit() and len(options[name]) < 6):
             raise UserError(f"{name}={options[name]!r} is not a whole number")
         counts[name] = int(options[name])
+    from ...core.environment import pick_device
     from ...speed.measure import measure, table
     from ...storage.files import write_json
 

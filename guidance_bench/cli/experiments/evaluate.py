@@ -7,22 +7,14 @@ import textwrap
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ...core.console import say
-from ...core.environment import check_torchvision, describe, pick_device
 from ...core.errors import UserError
-from ...core.identity import short_hash
-from ...core.processes import begin, is_first
-from ...evaluation.evaluate import Evaluation, evaluate
-from ...experiments.records import seal
-from ...features.kept import BATCH
-from ...leaderboard.metric_columns import column_of
-from ...metrics.base import METRICS
-from ...storage.files import check_writable, write_json
 from ..options import check_options, truth, wants_help, whole_number
 
-__all__ = ["Evaluation", "command", "evaluate", "run_evaluate", "table"]
+if TYPE_CHECKING:
+    from ...evaluation.evaluate import Evaluation
 
 HELP = """\
 guidance-bench evaluate SAMPLES [SAMPLES ...] reference=FILE
@@ -68,18 +60,17 @@ def command(arguments: Sequence[str]) -> int:
         raise UserError("evaluate needs SAMPLES: a folder, a .npz file or a sample store")
     if "reference" not in options:
         raise UserError("evaluate needs reference=FILE: a .npz with statistics, or a folder of images")
+    texts = ("weights", "keep_reference", "output", "device")
+    more: dict[str, Any] = {name: options[name] for name in texts if name in options}
+    least = {"batch_size": 1, "jackknife": 0}
+    more |= {name: whole_number(name, options[name], low) for name, low in least.items() if name in options}
+    more |= {name: truth(name, options[name]) for name in ("partial",) if name in options}
     run_evaluate(
         samples,
         options["reference"],
         metrics=_metrics(options["metrics"]) if "metrics" in options else None,
         parameters=_parameters({name: value for name, value in given.items() if "." in name}),
-        weights=options.get("weights"),
-        batch_size=whole_number("batch_size", options.get("batch_size", str(BATCH)), 1),
-        device=options.get("device", "auto"),
-        jackknife=whole_number("jackknife", options.get("jackknife", "0"), 0),
-        keep_reference=options.get("keep_reference"),
-        partial=truth("partial", options.get("partial", "false")),
-        output=options.get("output"),
+        **more,
     )
     return 0
 
@@ -96,6 +87,13 @@ def run_evaluate(samples: Sequence[str], reference: str, *, output: str | None =
     Raises:
         UserError: as :func:`guidance_bench.evaluation.evaluate.evaluate`, or a record that cannot be written.
     """
+    from ...core.environment import check_torchvision, describe, pick_device
+    from ...core.identity import short_hash
+    from ...core.processes import begin, is_first
+    from ...evaluation.evaluate import evaluate
+    from ...experiments.records import seal
+    from ...storage.files import check_writable, write_json
+
     check_torchvision()
     for target in (output, options.get("keep_reference")):
         if target:
@@ -135,6 +133,8 @@ def table(result: Evaluation) -> str:
 
 
 def _row(result: Evaluation, name: str) -> tuple[str, str]:
+    from ...leaderboard.metric_columns import column_of
+
     draws, column = result.metrics[name], column_of(name, "")
     text = f"{draws.mean:.5g}"
     if draws.sd is not None:
@@ -147,6 +147,8 @@ def _row(result: Evaluation, name: str) -> tuple[str, str]:
 
 
 def _metrics(value: str) -> list[str]:
+    from ...metrics.base import METRICS
+
     names: list[str] = []
     for name in filter(None, (part.strip() for part in value.split(","))):
         names += METRICS.load_file(name) if name.endswith(".py") else [METRICS.entry(name).name]
@@ -156,6 +158,10 @@ def _metrics(value: str) -> list[str]:
 
 
 def _parameters(given: dict[str, str]) -> dict[str, dict[str, Any]]:
+    if not given:
+        return {}
+    from ...metrics.base import METRICS
+
     parameters: dict[str, dict[str, Any]] = {}
     for key, value in given.items():
         metric, _, name = key.partition(".")

@@ -7,13 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ...core.console import say
-from ...core.environment import pick_device
 from ...core.errors import UserError
-from ...networks.autoencoders.base import load_autoencoder
-from ...storage.files import read_sealed
-from ...training.data.class_folders import class_folders
-from ...training.latents.encode import Encoding, encode
-from ...training.latents.shards import INDEX_KEYS
 from ..options import check_options, truth, wants_help, whole_number
 
 HELP = """\
@@ -53,18 +47,23 @@ def command(arguments: Sequence[str]) -> int:
     for name in ("to", "autoencoder"):
         if not given.get(name):
             raise UserError(f"encode needs {name}=... (see: guidance-bench encode --help)")
-    size = whole_number("size", given.get("size", "256"), 8, 8192)
+    how: dict[str, Any] = {
+        "size": whole_number("size", given.get("size", "256"), 8, 8192),
+        "flip": truth("flip", given.get("flip", "true")),
+        "shard": whole_number("shard", given.get("shard", "1024"), 1),
+        "batch": whole_number("batch", given.get("batch", "32"), 1),
+    }
+    from ...core.environment import pick_device
+    from ...networks.autoencoders.base import load_autoencoder
+    from ...storage.files import read_sealed
+    from ...training.data.class_folders import class_folders
+    from ...training.latents.encode import Encoding, encode
+    from ...training.latents.shards import INDEX_KEYS
+
     images = class_folders(folders[0])
     device = pick_device(given.get("device", "auto"))
     own: dict[str, Any] = {"source": given["source"]} if "source" in given else {}
-    job = Encoding(
-        images,
-        load_autoencoder(given["autoencoder"], **own),
-        size=size,
-        flip=truth("flip", given.get("flip", "true")),
-        shard=whole_number("shard", given.get("shard", "1024"), 1),
-        batch=whole_number("batch", given.get("batch", "32"), 1),
-    )
+    job = Encoding(images, load_autoencoder(given["autoencoder"], **own), **how)
     index = encode(job, Path(given["to"]).expanduser(), device)
     known = read_sealed(index, INDEX_KEYS)
     shape = " x ".join(map(str, known["shape"]))

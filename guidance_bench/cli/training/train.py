@@ -6,17 +6,14 @@ import ast
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, get_origin
+from typing import TYPE_CHECKING, Any, get_origin
 
 from ...core.console import duration, say
 from ...core.errors import UserError
-from ...core.parameters import Parameter
-from ...evaluation.training_samples import TrainingSamples
-from ...training.data.source import SOURCES, open_source
-from ...training.execution import Execution
-from ...training.protocol import make, place_of, the_recipe
-from ...training.recipe import RECIPES
 from ..options import check_options, truth, wants_help, whole_number
+
+if TYPE_CHECKING:
+    from ...core.parameters import Parameter
 
 HELP = """\
 guidance-bench train recipe=NAME data=SOURCE [recipe.FIELD=VALUE ...]
@@ -63,14 +60,20 @@ def command(arguments: Sequence[str]) -> int:
     for name in ("recipe", "data"):
         if name not in plain:
             raise UserError(
-                f"train needs {name}=...: {'guidance-bench list recipes' if name == 'recipe' else _sources()}"
+                f"train needs {name}=... (guidance-bench list {'recipes' if name == 'recipe' else 'sources'})"
             )
+    how = _how(plain)
+    from ...evaluation.training_samples import TrainingSamples
+    from ...training.data.source import SOURCES, open_source
+    from ...training.execution import Execution
+    from ...training.protocol import make, place_of, the_recipe
+
     recipe = the_recipe(*_recipe(plain["recipe"], _prefixed(given, "recipe")))
     source = plain["data"].partition(":")[0]
     SOURCES.entry(source)
     options = _values(f"source {source!r}", SOURCES.parameters(source), _prefixed(given, "data"))
     data = open_source(plain["data"], **options)
-    execution, models = _execution(plain), Path(plain.get("output", "outputs")) / "models"
+    execution, models = Execution(**how), Path(plain.get("output", "outputs")) / "models"
     if execution.observe_every:
         shown = place_of(recipe, data, models) / "samples"
         execution = replace(execution, observer=TrainingSamples(data, shown))
@@ -93,11 +96,9 @@ def _words(arguments: Sequence[str]) -> dict[str, str]:
     return given
 
 
-def _sources() -> str:
-    return f"one of {', '.join(SOURCES.names())}, with a path behind a colon where it needs one"
-
-
 def _recipe(text: str, given: dict[str, str]) -> tuple[str, dict[str, Any]]:
+    from ...training.recipe import RECIPES
+
     if text.endswith(".py"):
         names = RECIPES.load_file(text)
         if len(names) != 1:
@@ -129,9 +130,9 @@ def _literal(text: str) -> Any:
         return text
 
 
-def _execution(given: dict[str, str]) -> Execution:
+def _how(given: dict[str, str]) -> dict[str, Any]:
+    """Arguments of :class:`guidance_bench.training.execution.Execution`."""
     least = {"checkpoint_every": 0, "keep_every": 0, "observe_every": 0}
-    texts: dict[str, Any] = {"tracker": given["tracker"]} if "tracker" in given else {}
-    numbers: dict[str, Any] = {n: whole_number(n, given[n], least.get(n, 1)) for n in WHOLE if n in given}
-    truths: dict[str, Any] = {name: truth(name, given[name]) for name in TRUTHS if name in given}
-    return Execution(**texts, **numbers, **truths)
+    found: dict[str, Any] = {"tracker": given["tracker"]} if "tracker" in given else {}
+    found |= {name: whole_number(name, given[name], least.get(name, 1)) for name in WHOLE if name in given}
+    return found | {name: truth(name, given[name]) for name in TRUTHS if name in given}

@@ -17,7 +17,7 @@ from .grid_classes import Images, classes_of
 from .interval import interval_figure
 from .labels import label_points
 from .ranking import ranking_figure
-from .sample_grids import Images, in_context, sample_grid
+from .sample_grids import in_context, sample_grid
 from .scale import scale_figure
 from .style import INK, RING, Figure, canvas, ceiling, head, lettered, looks, mark_hidden, save, scale_axis, style
 from .trajectory import trajectory_figure

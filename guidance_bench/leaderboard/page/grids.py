@@ -12,7 +12,7 @@ import numpy as np
 from ..metric_columns import format_means
 
 if TYPE_CHECKING:
-    from ..figures.sample_grids import Images
+    from ..figures.grid_classes import Images
     from ..protocol_tables import Table
 
 #: Bytes of all grids of a board together; the best settings come first.

@@ -24,7 +24,7 @@ from .cards import cards
 from .grids import grids_of
 
 if TYPE_CHECKING:
-    from ..figures.sample_grids import Images
+    from ..figures.grid_classes import Images
     from ..figures.style import Figure
     from ..protocol_tables import Table
     from ..reported import Reported
