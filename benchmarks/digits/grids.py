@@ -87,14 +87,14 @@ PILOT_BEST: dict[str, float] = {
     "sgg": 0.025,
     "self_guidance": 0.4,
     "sg_prev": 0.025,
-    "momentum": 0.1,
-    "higs": 0.1,
+    "momentum": 0.025,
+    "higs": 1.6,
     "adg": 0.1,
-    "power_law": 0.1,
+    "power_law": 0.025,
     "energy_preserving": 0.1,
-    "beta_cfg": 0.1,
-    "cfg_mp": 0.1,
-    "reg": 0.1,
+    "beta_cfg": 0.025,
+    "cfg_mp": 0.025,
+    "reg": 0.2,
 }
 
 
