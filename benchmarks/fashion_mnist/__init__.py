@@ -16,10 +16,11 @@ import torch
 from guidance_bench.core.parameters import param
 from guidance_bench.experiments.benchmark import Evaluator, Networks, register_benchmark
 from guidance_bench.networks.dataset import Dataset
+from guidance_bench.storage.hub import Wanted
 from guidance_bench.training.sources.fashion_mnist import CLASSES
 
 from ..shared.grids import Grid
-from ..shared.inception import evaluator, load_reference
+from ..shared.inception import evaluator, load_reference, wanted_inception
 from ..shared.pinned_networks import pinned_networks, pinned_recipe
 from ..shared.pixel_benchmark import PixelBenchmark
 from .data import load_images
@@ -66,6 +67,10 @@ class FashionMNIST(PixelBenchmark):
     def training_data(self) -> Dataset:
         """The 60,000 training images."""
         return load_images("train").dataset()
+
+    def wanted(self) -> list[tuple[str, Wanted]]:
+        """Inception's weights too."""
+        return [*super().wanted(), *wanted_inception(self.metrics)]
 
     def evaluator(self, folder: Path, device: torch.device) -> Evaluator:
         """Inception's features; the reference is 2,500 test images, 250 of each class."""

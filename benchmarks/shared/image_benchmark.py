@@ -18,12 +18,13 @@ from guidance_bench.core.parameters import param
 from guidance_bench.experiments.benchmark import Evaluator
 from guidance_bench.features.extraction import extract
 from guidance_bench.networks.dataset import Dataset
+from guidance_bench.storage.hub import Wanted
 from guidance_bench.storage.image_sets import ArrayImages
 from guidance_bench.storage.pixels import as_rgb
 from guidance_bench.training.loop import Recipe
 
 from .grids import Grid, grid
-from .inception import BATCH, NAMES, evaluator, inception_maker
+from .inception import BATCH, NAMES, evaluator, inception_maker, wanted_inception
 from .pixel_benchmark import TrainedBenchmark
 from .pixels import to_latents
 
@@ -66,6 +67,7 @@ class ImageBenchmark(TrainedBenchmark):
 
     metrics: ClassVar[tuple[str, ...]] = ("fid", "sfid", "kid", "precision_recall", "fid_infinity")
     primary = "fid"
+    together = True
     grids: ClassVar[dict[str, Grid]] = {
         "cfg": grid("scale", (1.25, 1.5, 2.0)),
         "autoguidance": grid("scale", (1.25, 1.5, 2.0)),
@@ -130,6 +132,10 @@ class ImageBenchmark(TrainedBenchmark):
             "main": Recipe("sit", main, data, self.train_steps, self.batch, rate, seed),
             "weak": Recipe("sit", weak, data, self.weak_steps, self.batch, rate, seed, ema=0.98),
         }
+
+    def wanted(self) -> list[tuple[str, Wanted]]:
+        """Inception's weights too."""
+        return [*super().wanted(), *wanted_inception(self.metrics)]
 
     def evaluator(self, folder: Path, device: torch.device) -> Evaluator:
         """Inception's features; those of the reference are kept under ``folder``."""

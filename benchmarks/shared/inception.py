@@ -6,7 +6,7 @@ so it is the same on every machine. A sealed JSON beside it names images, networ
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +19,10 @@ from safetensors.numpy import load_file, save_file
 from guidance_bench.experiments.benchmark import Evaluator
 from guidance_bench.features.extractors import extractors_for
 from guidance_bench.features.feature_set import FeatureSet
+from guidance_bench.features.inception_weights import wanted_weights
 from guidance_bench.features.kept import FeatureMaker
 from guidance_bench.storage.files import atomic, sha256_of, write_sealed
+from guidance_bench.storage.hub import Wanted
 
 from .own_files import missing, read_own
 
@@ -39,6 +41,11 @@ def inception_maker(device: torch.device) -> FeatureMaker:
         UserError: Inception's weights are not at hand.
     """
     return FeatureMaker(extractors_for(NAMES, None, device), NAMES, BATCH)
+
+
+def wanted_inception(metrics: Sequence[str]) -> list[tuple[str, Wanted]]:
+    """Inception's weights as a file that a run needs."""
+    return [("Inception", wanted_weights("inception_score" in metrics))]
 
 
 def evaluator(reference: FeatureSet, about: Mapping[str, Any], device: torch.device) -> Evaluator:

@@ -84,6 +84,8 @@ class Benchmark(Configurable):
         metrics: names of the metrics.
         primary: the metric that the line-up is tuned by.
         space: name of the feature space, the suffix of the metrics' column names ("" for Inception).
+        together: whether :meth:`evaluator` may be called by all processes of a run at once, which then share its work;
+            else the first calls it alone and the others find on disk what it has made.
         precision: of the networks, unless ``run`` is told another: "fp32", "tf32" or "bf16".
     """
 
@@ -94,6 +96,7 @@ class Benchmark(Configurable):
     metrics: ClassVar[tuple[str, ...]] = ()
     primary: ClassVar[str] = ""
     space: ClassVar[str] = ""
+    together: ClassVar[bool] = False
     precision: ClassVar[str] = "fp32"
     #: the benchmark on whose runs this one's settings were chosen, for the budget that tables show
     tuned_on: ClassVar[str] = ""

@@ -99,10 +99,10 @@ class Runner:
                 return record
             networks = self.networks(seed)
             method, measured = self.prepare(setting.create(), networks, seed)
-            keep = keeper(after_first(self.evaluator), store) if record is None and self._features_beside() else None
+            keep = keeper(self._evaluator_of_all(), store) if record is None and self._features_beside() else None
             generate(self.job(method, networks, seed), store, f"{title(setting)} seed {seed}", keep)
             if record is None:
-                evaluator = after_first(self.evaluator)
+                evaluator = self._evaluator_of_all()
                 keep_features(evaluator, store)
                 make_now([METRICS.create(name) for name in self.benchmark.metrics], evaluator.reference)
             return agree(lambda: self._record(spec, networks, measured, store))
@@ -194,6 +194,10 @@ class Runner:
             with self._alone(f"features/{space}"):
                 self._evaluator = self.benchmark.evaluator(self.workspace.features(space), self.device)
         return self._evaluator
+
+    def _evaluator_of_all(self) -> Evaluator:
+        """The same on every process; all must call it."""
+        return self.evaluator() if self.benchmark.together else after_first(self.evaluator)
 
     def score(self, features: FeatureSet) -> dict[str, float]:
         """The benchmark's metrics of a run's features, by column name."""

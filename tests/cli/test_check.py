@@ -11,6 +11,7 @@ from commands import TINY
 
 import guidance_bench as gb
 from guidance_bench.cli.main import main
+from guidance_bench.experiments.preflight.cost import activations
 
 STAND_IN = str(Path(stand_ins.__file__))
 
@@ -69,7 +70,8 @@ def test_what_a_run_would_do_and_that_it_does(files, tmp_path, capsys):
     assert check(*told) == 0
     said = capsys.readouterr().out
     assert "cfg scale=1.5 channels=3: 6 of the main network a sample" in said
-    assert "to do" in said and "run would start" in said and "at its peak" in said and " free in " in said
+    assert "to do" in said and "run would start" in said and " free in " in said
+    assert "a pass of 8 rows" in said and "to decode a sample" in said  # a block of 4, with and without class
     (line,) = [line for line in said.splitlines() if line.startswith("ok      run ")]
     assert not (tmp_path / "out").exists()
     assert main(["run", *told, "device=cpu"]) == 0
@@ -100,7 +102,24 @@ def test_a_benchmark_that_trains_is_looked_at_without_training(tmp_path, capsys)
     assert check(f"benchmark={TINY}", f"output={tmp_path / 'out'}") == 0
     said = capsys.readouterr().out
     assert said.count("to do") == 2 and "cfg scale=1.5: 8 of the main network a sample" in said
+    assert said.count("note    training") == 1 and "main network, " in said and " steps in all" in said
     assert not (tmp_path / "out").exists()
+
+
+def test_memory_is_that_of_the_layers_of_a_block_by_hand():
+    """SiT of 4 tokens and width 64: what each layer of a block gives out, in float32."""
+    network = gb.BACKBONES.create("sit", **{**stand_ins.SD, "learn_sigma": False}).build()
+    tokens, width = 4, 64
+    modulation = width + 6 * width  # SiLU and linear
+    attention, mlp = tokens * (3 * width + width), tokens * (4 * width + 4 * width + width)
+    assert activations(network) == 4 * (modulation + attention + mlp)  # norms without weights are no layers
+
+
+def test_missing_weights_of_inception_are_named_by_every_benchmark_that_needs_them(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("guidance_bench.features.inception_weights.find_packaged", lambda: None)
+    assert check("benchmark=fashion_mnist", "method=none", f"output={tmp_path / 'out'}") == 1
+    said = capsys.readouterr().out
+    assert "Inception: weights-inception-2015-12-05-6726825d.pth" in said and "95.6 MB to be downloaded" in said
 
 
 def test_a_network_of_ones_own_on_any_benchmark(tmp_path, capsys):

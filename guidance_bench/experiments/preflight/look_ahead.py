@@ -3,33 +3,25 @@
 from __future__ import annotations
 
 import shutil
-import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
-
-from ...core.console import duration
-from ...core.environment import peak_memory
 from ...core.errors import UserError
 from ...evaluation.reference import SUFFIXES
 from ...metrics.base import METRICS, Metric
-from ...networks.backbone import BACKBONES, Backbone
+from ...networks.backbone import Backbone
 from ...sampling.dry_run import check_method
-from ...sampling.ledger import Ledger
-from ...sampling.sampler import sample
 from ...storage.files import check_writable
 from ...storage.npz import npz_keys
 from ...training.loop import untrained
 from ..benchmark import Setting
 from ..runner import Runner, title
+from .cost import cost
 from .findings import Finding, in_units
 
 #: Bytes of a sample's features, in float32: Inception's pooled, spatial and logits.
 FEATURES = 4 * (2048 + 2023 + 1008)
-#: Samples in the probe's forward pass.
-PROBE = 2
 
 
 def look_ahead(runner: Runner, settings: Sequence[Setting], seeds: Sequence[int]) -> list[Finding]:
@@ -42,11 +34,15 @@ def look_ahead(runner: Runner, settings: Sequence[Setting], seeds: Sequence[int]
     """
     files = list(_files(runner))
     if any(f.state != "ok" for f in files):
-        return [*files, Finding("runs", "note", f"{len(settings) * len(seeds)}; named once the files are there")]
+        return [
+            *files,
+            *_room(runner),
+            Finding("runs", "note", f"{len(settings) * len(seeds)}; named once the files are there"),
+        ]
     try:
         specs = [(setting, runner.specify(setting, seed)) for seed in seeds for setting in settings]
     except UserError as error:
-        return [*files, Finding("hashes", "wrong", str(error))]
+        return [*files, Finding("protocol", "wrong", str(error))]
     findings = [*files, *_runs(runner, specs), *_reference(runner)]
     network, weak, why = _networks(runner, seeds[0])
     findings += why
@@ -54,7 +50,7 @@ def look_ahead(runner: Runner, settings: Sequence[Setting], seeds: Sequence[int]
     if network is not None:
         findings += _methods(runner, settings, network, weak)
         if todo and all(f.state in ("ok", "note") for f in findings):
-            findings += _cost(runner, todo, network)
+            findings += cost(runner, todo, seeds, network, weak)
     return [*findings, *_disk(runner, len(todo))]
 
 
@@ -73,6 +69,16 @@ def _files(runner: Runner) -> Iterator[Finding]:
             yield Finding(
                 "file", "missing", f"{purpose}: {name}{size}, {wanted.address}, to be put into {str(place)!r}{way}"
             )
+
+
+def _room(runner: Runner) -> Iterator[Finding]:
+    """Whether what is to be downloaded fits where it belongs."""
+    missing = [file for _, file in runner.benchmark.wanted() if not file.here and file.bytes]
+    if missing:
+        place = next(p for p in missing[0].path.absolute().parents if p.exists())
+        needed, free = sum(file.bytes for file in missing), shutil.disk_usage(place).free
+        words = f"{in_units(needed)} to be downloaded, {in_units(free)} free in {str(place)!r}"
+        yield Finding("disk", "note" if needed < free else "wrong", words)
 
 
 def _runs(runner: Runner, specs: Sequence[tuple[Setting, Any]]) -> Iterator[Finding]:
@@ -134,55 +140,6 @@ def _methods(
             yield Finding("method", "wrong", str(error))
         else:
             yield Finding("method", "ok", f"{title(setting)}: the networks can answer it")
-
-
-def _cost(runner: Runner, todo: Sequence[Setting], network: Backbone) -> Iterator[Finding]:
-    """Evaluations counted on the toy mixture, seconds and memory of one forward pass of the real network."""
-    seconds = _probe(network, runner.device)
-    memory = peak_memory(runner.device)
-    total = 0.0
-    for setting in todo:
-        evaluations = _evaluations(setting, runner, network.depth)
-        if evaluations is None:
-            yield Finding("evaluations", "note", f"{title(setting)}: not known beforehand")
-            continue
-        total += evaluations
-        yield Finding("evaluations", "ok", f"{title(setting)}: {evaluations:g} of the main network a sample")
-    left = total * runner.benchmark.samples * seconds
-    yield Finding("time", "note", f"about {duration(left)} of sampling on one such device, {seconds:.2g} s a forward")
-    yield Finding("memory", "note", f"{in_units(memory)} at its peak in the probe of {PROBE} samples a pass")
-
-
-def _probe(network: Backbone, device: torch.device) -> float:
-    """Seconds of a sample's forward pass, the shorter of two; the first warms up."""
-    x = torch.zeros(PROBE, *network.shape, device=device)
-    t, y = torch.full((PROBE,), 0.5, device=device), torch.zeros(PROBE, dtype=torch.int64, device=device)
-    taken = []
-    with torch.inference_mode():
-        for _ in range(3):
-            begun = time.perf_counter()
-            network(x, t, y).velocity.sum().item()
-            taken.append(time.perf_counter() - begun)
-    return min(taken[1:]) / PROBE
-
-
-def _evaluations(setting: Setting, runner: Runner, depth: int) -> float | None:
-    toy = BACKBONES.create("toy", depth=depth).build()
-    ledger, noise = Ledger(), torch.ones(1, 2, 1, 1)
-    alike = {k: v for k, v in setting.parameters.items() if k != "channels"}  # the toy has two, and each costs the same
-    try:
-        sample(
-            toy,
-            Setting(setting.method, alike).create(),
-            runner.solver,
-            labels=torch.tensor([0]),
-            noise=noise,
-            weak=toy,
-            ledger=ledger,
-        )
-    except UserError:
-        return None
-    return ledger.main
 
 
 def _disk(runner: Runner, runs: int) -> Iterator[Finding]:

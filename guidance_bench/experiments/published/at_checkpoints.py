@@ -47,6 +47,7 @@ class CheckpointBenchmark(Benchmark):
     file: ClassVar[str] = ""
     places: ClassVar[tuple[str, ...]] = ("row", "backbone", "checkpoint", "weak", "vae", "reference")
     primary = "fid"
+    together = True
 
     seeds: tuple[int, ...] = param((0,), doc="each draws its own samples")
     methods: tuple[str, ...] = param((), doc="methods of the line-up; empty: all")
