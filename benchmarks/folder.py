@@ -3,44 +3,27 @@
 from __future__ import annotations
 
 from functools import cache
-from pathlib import Path
 from typing import ClassVar
-
-import numpy as np
-from PIL import Image
 
 from guidance_bench.core.errors import UserError
 from guidance_bench.core.parameters import param
 from guidance_bench.experiments.benchmark import register_benchmark
-from guidance_bench.storage.image_files import decoded, list_images
-from guidance_bench.storage.pixels import center_crop
+from guidance_bench.training.sources.image_folder import Folder as Images
 
 from .shared.image_benchmark import ImageBenchmark, RealImages
 
-#: Files that are decoded ahead of their use.
-AHEAD = 64
-
 
 @cache
-def load_classes(folder: Path, size: int) -> RealImages:
+def load_classes(folder: str, size: int) -> RealImages:
     """Every image of every class folder, cut to a square of ``size`` as ADM cuts.
 
     Raises:
         UserError: no such folder, fewer than two classes, an empty one, or a file that is no image.
     """
-    if not folder.is_dir():
-        raise UserError(f"data={str(folder)!r} is no folder: give one that holds a folder of images for each class")
-    classes = sorted(f for f in folder.iterdir() if f.is_dir() and not f.name.startswith("."))
-    if len(classes) < 2:
-        raise UserError(f"data={str(folder)!r} holds {len(classes)} class folders; at least 2 are needed")
-    images, labels = [], []
-    for label, place in enumerate(classes):
-        files = list_images(place).files
-        if not files:
-            raise UserError(f"class folder {str(place)!r} holds no images")
-        images += [np.asarray(center_crop(Image.fromarray(pixels), size)) for pixels in decoded(files, AHEAD)]
-        labels += [label] * len(files)
-    return RealImages("folder", np.stack(images), np.asarray(labels, np.int64), tuple(f.name for f in classes))
+    found = Images(path=folder, size=size).load()
+    if found.num_classes < 2:
+        raise UserError(f"data={folder!r} holds {found.num_classes} class folder; at least 2 are needed")
+    return RealImages("folder", found.images, found.labels, found.classes)
 
 
 @register_benchmark("folder")
@@ -62,4 +45,4 @@ class Folder(ImageBenchmark):
         """The images, cut to ``size``."""
         if not self.data:
             raise UserError("benchmark 'folder' needs data=PATH: a folder that holds a folder of images for each class")
-        return load_classes(Path(self.data).expanduser(), self.size)
+        return load_classes(self.data, self.size)

@@ -7,12 +7,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from filelock import BaseFileLock, FileLock, Timeout
-
-from ..core.console import say, warn
+from ..core.console import warn
 from ..core.errors import UserError
 from ..core.identity import canonical
 from ..storage.files import check_writable, remove_empty, short, sweep
+from ..storage.folder_lock import LOCK, alone, busy
 from .records import read_record, record_files
 from .specification import protocol_of
 
@@ -100,14 +99,7 @@ class Workspace:
 
     def busy(self, name: str) -> bool:
         """Whether another process works on this piece."""
-        path = self.folder / name / "lock"
-        if not path.exists():
-            return False
-        try:
-            with FileLock(path, timeout=0):
-                return False
-        except Timeout:
-            return True
+        return busy(self.folder / name)
 
     @contextmanager
     def lock(self, name: str) -> Iterator[None]:
@@ -120,26 +112,18 @@ class Workspace:
             UserError: the folder cannot be written, or its file system has no locks.
         """
         place = self.folder / name
-        path = place / "lock"
-        lock = FileLock(path)
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            _acquire(lock, name)
-        except (OSError, NotImplementedError) as error:
-            raise UserError(f"cannot lock {str(path)!r}: {error}") from error
-        try:
-            sweep(place, deep=True)
-            yield
-        except BaseException:
-            self._discard(place)
-            raise
-        finally:
-            lock.release()
+        with alone(place, name):
+            try:
+                sweep(place, deep=True)
+                yield
+            except BaseException:
+                self._discard(place)
+                raise
 
     def _discard(self, place: Path) -> None:
         """Remove a locked folder that holds nothing else; who waits for the lock then makes it anew."""
-        if [path.name for path in place.iterdir()] == ["lock"]:
-            (place / "lock").unlink(missing_ok=True)
+        if [path.name for path in place.iterdir()] == [LOCK]:
+            (place / LOCK).unlink(missing_ok=True)
             between = [folder for folder in place.parents if self.folder in folder.parents]
             remove_empty([place, *between, *([self.folder] if self._new else [])])
 
@@ -148,11 +132,3 @@ def _why(error: Exception) -> str:
     if isinstance(error, OSError):
         return error.strerror or str(error)
     return str(error).partition(": ")[2]
-
-
-def _acquire(lock: BaseFileLock, name: str) -> None:
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        say(f"another process works on {name}; waiting for it")
-        lock.acquire()

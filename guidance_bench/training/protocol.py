@@ -18,11 +18,11 @@ from ..networks.backbone import Backbone
 from ..networks.checkpoints import RESULT, load_backbone, save_backbone
 from ..networks.dataset import Dataset
 from ..storage.files import sweep, write_json
+from ..storage.folder_lock import alone
 from ..storage.pinned import pinned
 from .data.dataset import InMemory, TrainingData
 from .data.source import Source, open_source
 from .execution import Execution
-from .lock import alone
 from .recipe import RECIPES, RecipeBase, TrainingRecipe, decay_names
 from .trainer import Trainer
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -53,7 +54,7 @@ def test_class_folders_become_a_benchmark_on_the_command_line(pets, tmp_path, mo
 
 
 def test_the_images_are_cut_and_named_by_their_pixels(pets):
-    read = load_classes(pets, 8)
+    read = load_classes(str(pets), 8)
     assert read.images.shape == (14, 8, 8, 3) and read.classes == ("cats", "dogs")
     assert np.bincount(read.labels).tolist() == [8, 6]
     benchmark = gb.BENCHMARKS.create("folder", data=str(pets), **QUICK)
@@ -70,7 +71,8 @@ def test_the_images_are_cut_and_named_by_their_pixels(pets):
     [
         (lambda p: "", "needs data=PATH"),
         (lambda p: str(p / "nowhere"), "is no folder"),
-        (lambda p: str(p / "cats"), "holds 0 class folders"),
+        (lambda p: str(p / "cats"), "holds no class folders"),
+        (lambda p: shutil.rmtree(p / "cats") or str(p), "holds 1 class folder; at least 2"),
         (lambda p: str((p / "birds").mkdir() or p), "'.*birds' holds no images"),
         (lambda p: str((p / "dogs" / "a.png").write_bytes(b"no") and p), "a.png' cannot be decoded as an image"),
     ],

@@ -41,7 +41,7 @@ class Folder(Source):
             raise UserError(
                 f"{str(found.folder)!r}: {len(found.files):,} images of {self.size} x {self.size} are "
                 f"{size / 2**30:.0f} GiB of pixels; make latents of them (guidance-bench encode) and train on "
-                "data=latents:PATH, or give a smaller data.size"
+                "data=latents:PATH, or give a smaller size"
             )
         images = np.empty((len(found.files), self.size, self.size, 3), np.uint8)
         with bar(len(images), f"read {found.folder.name}", "image") as progress:

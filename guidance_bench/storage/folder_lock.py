@@ -11,6 +11,9 @@ from filelock import FileLock, Timeout
 from ..core.console import say
 from ..core.errors import UserError
 
+#: Name of the lock's file in its folder.
+LOCK = "lock"
+
 
 @contextmanager
 def alone(folder: Path, what: str) -> Iterator[None]:
@@ -19,7 +22,7 @@ def alone(folder: Path, what: str) -> Iterator[None]:
     Raises:
         UserError: the folder cannot be written, or its file system has no locks.
     """
-    lock = FileLock(folder / "lock")
+    lock = FileLock(folder / LOCK)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         try:
@@ -33,3 +36,14 @@ def alone(folder: Path, what: str) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+def busy(folder: Path) -> bool:
+    """Whether another process holds a folder."""
+    if not (folder / LOCK).exists():
+        return False
+    try:
+        with FileLock(folder / LOCK, timeout=0):
+            return False
+    except Timeout:
+        return True
