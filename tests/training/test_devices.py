@@ -7,18 +7,18 @@ import json
 import numpy as np
 import pytest
 import torch
+import training_record
 from commands import run, start
 
 import guidance_bench as gb
 from guidance_bench.cli.main import main
+from guidance_bench.storage.files import read_sealed
 from guidance_bench.training import trainer as training
 from guidance_bench.training.data.dataset import ImageArray
 from guidance_bench.training.execution import Execution
 from guidance_bench.training.log import Log
 from guidance_bench.training.protocol import make, the_recipe, untrained
 
-RECORDED_DATA = "fashion_mnist@1f243a60b4b748a4"
-RECORDED = [2.10712, 1.79953, 1.60128, 1.56068]
 TINY = {"hidden_size": 16, "depth": 2, "num_heads": 2, "steps": 8, "batch": 16, "warmup": 4, "tap": 1}
 
 
@@ -176,14 +176,24 @@ def test_weak_partners_are_weaker():
 
 @pytest.mark.slow
 def test_real_fashion_mnist_is_learned_as_recorded(tmp_path):
-    """Forty steps on one core; recorded on another run of the same command."""
+    """Ten steps to 1e-5, all forty to 1e-3.
+
+    On the record's machine the curves of its newest and its oldest instructions part by 2e-7, a rounding of float32;
+    another library sums in another order, and what it rounds otherwise grows from step to step.
+    """
     try:
         real = gb.SOURCES.create("fashion_mnist").load()
     except gb.UserError as error:
         pytest.skip(str(error))
-    assert real.images.shape == (60_000, 28, 28, 1) and real.name == RECORDED_DATA
-    short = the_recipe("fashion_sit_ig", {"steps": 40, "batch": 32, "warmup": 10})
-    made = make(short, real, tmp_path, "cpu", Execution(log_every=10))
-    found = [loss for _, loss in made.facts["losses"]]
-    np.testing.assert_allclose(found, RECORDED, rtol=0.02)
-    assert found[-1] < 0.8 * found[0]
+    assert real.images.shape == (60_000, 28, 28, 1)
+    record = read_sealed(training_record.RECORD, training_record.KEYS)
+    found = training_record.train(tmp_path)
+    assert found["recipe"] == record["recipe"]  # the data's hash is in it
+    steps, recorded = np.array(record["losses"]).T
+    assert steps.tolist() == [row[0] for row in found["losses"]] == list(range(1, 41))
+    fewer = np.array(record["losses_fewer_instructions"])[:, 1]
+    assert np.abs(fewer / recorded - 1).max() < 1e-6
+    losses = np.array(found["losses"])[:, 1]
+    np.testing.assert_allclose(losses[:10], recorded[:10], rtol=1e-5)
+    np.testing.assert_allclose(losses, recorded, rtol=1e-3)
+    assert losses[-10:].mean() < 0.75 * losses[:10].mean()
