@@ -62,7 +62,7 @@ class Cifar10Small(_Cifar10Images):
     """The same in little, for a CPU: the small network of the other image benchmarks, fewer samples."""
 
     summary = "the same protocol with a small SiT and 500 samples: an hour on two CPU cores"
-    metrics: ClassVar[tuple[str, ...]] = ("fid", "sfid", "precision_recall")
+    metrics: ClassVar[tuple[str, ...]] = ("fid", "sfid", "precision_recall", "fid_infinity")
 
     samples: int = param(500, low=10, doc="samples a run")
     reference: int = param(1000, low=10, doc="real images that samples are compared with, at most")

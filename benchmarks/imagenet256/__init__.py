@@ -23,6 +23,7 @@ class ImageNet256(CheckpointBenchmark):
 class ImageNet256Small(ImageNet256):
     """The same with 5,000 samples, for tuning: another protocol, never in a table with 50,000."""
 
+    metrics = (*ImageNet256.metrics, "fid_infinity")
     summary = "the same with 5,000 samples, for tuning; FID of 5,000 is another number than FID of 50,000"
 
     samples: int = param(5000, low=4, doc="samples a run")

@@ -13,6 +13,7 @@ from ..experiments.tuning.tune import read_tunings
 from ..storage.files import write_text
 from .comparison.budget import with_budget
 from .comparison.equal_cfg import with_equal_cfg
+from .comparison.paired import HOW
 from .comparison.strengths import read_strengths
 from .formats.markdown import escape_markdown, markdown
 from .page.render import render
@@ -81,6 +82,7 @@ def markdown_of(place: Path, found: dict[str, list[Table]]) -> str:
             f"{escape_markdown(one.note)}\n",
             markdown(one.sheet),
         ]
+    parts += ["## How ties are told\n", f"{escape_markdown(HOW)}\n"]
     return "\n".join(parts)
 
 

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import json
-import shutil
 import time
 from pathlib import Path
 
 import numpy as np
 import pytest
+from screenshots import chromium
 from synthetic_records import distance, line_up, record_of
 
+from guidance_bench.experiments.records import committed_results
+from guidance_bench.leaderboard.collection import boards_of, page_of
 from guidance_bench.leaderboard.page.cards import EDIT, FIXED, HEAD, NULL, WEAK, cards
 from guidance_bench.leaderboard.page.render import unpack
 from guidance_bench.leaderboard.publish import write_leaderboard
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+CHROMIUM = chromium()
 
 
 def test_cards_tell_what_each_method_asks_for():
@@ -238,3 +240,31 @@ def test_ten_thousand_records_are_light_and_quick(browser, opened, tmp_path):
     assert page.locator(".settings tbody tr").count() == 100
     page.locator(".further").click()
     assert page.locator(".settings tbody tr").count() == 200
+
+
+def test_the_page_of_all_committed_records(opened, tmp_path):
+    """Every picture and record that it names opens; printed rows stand apart; the phone scrolls no page sideways."""
+    place = committed_results()
+    found = {folder.name: boards_of(folder) for folder in sorted(place.iterdir()) if (folder / "records").is_dir()}
+    path = tmp_path / "leaderboard.html"
+    (tmp_path / place.name).symlink_to(place)
+    path.write_text(page_of(place, found), encoding="utf-8")
+    page = opened(path, color_scheme="dark", viewport={"width": 390, "height": 800})
+    assert page.locator(".board").count() == sum(map(len, found.values()))
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    for picture in page.locator(".plots img").all():
+        picture.scroll_into_view_if_needed()
+        page.wait_for_function("i => i.complete && i.naturalWidth > 0", arg=picture.element_handle())
+    board = page.locator(".board").first
+    assert board.locator('.best th[data-title="Ties"]').count() == 1
+    assert board.locator('.best th[data-title="Tuning samples"]').count() == 1
+    board.get_by_label("Search").fill("internal dynamics")
+    assert board.locator(".best tbody tr:visible").count() == 2
+    board.locator(".best tbody tr:visible button").first.click()
+    board.locator(".more a").first.click()
+    address = page.locator("#reading a").get_attribute("href")
+    assert (tmp_path / address).is_file()
+    page.keyboard.press("Escape")
+    printed = page.locator(".reported tbody tr")
+    assert printed.count() == page.locator(".reported .tag").count() > 20
+    assert page.locator(".board .best", has_text="reported").count() == 0

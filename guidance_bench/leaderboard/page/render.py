@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from ...core.identity import canonical
 from ...experiments.specification import protocol_of
 from ..captions import bias_note, protocol_facts
+from ..comparison.paired import HOW
 from ..comparison.reproductions import reproduction_sheet
 from ..formats.rows import printable, rows_of, visible
 from ..sheets import Field, Sheet, best_sheet, settings_sheet
@@ -76,7 +77,7 @@ def render(
         "boards": packed_boards,
         "records": {k: _pretty(r) for k, r in sorted(by_id.items())} if whole else {},
     }
-    return template.render(boards=boards, reported=reported, rows_of=rows_of, data=_pack(packed)) + "\n"
+    return template.render(boards=boards, reported=reported, how=HOW, rows_of=rows_of, data=_pack(packed)) + "\n"
 
 
 def _board(table: Table, records: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
