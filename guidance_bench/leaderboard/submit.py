@@ -45,11 +45,21 @@ def submit(output: Path, benchmark: str, results: Path | None = None) -> Path:
         write_record(folder / "records" / f"{record['run_id']}.json", portable(record))
     _take_beside(output, folder, benchmark, {record["run_id"] for record in records})
     samples = Previews(folder / "previews", StoredSamples(output, records))
-    beside: dict[str, Any] = {"tunings": read_tunings(folder), "strengths": read_strengths(folder)}
-    write_leaderboard(read_records(folder), folder, samples=samples, page=False, **beside)
+    redraw(folder, samples)
     samples.drop_others()
     write_collection(folder.parent)
     return folder
+
+
+def redraw(folder: Path, samples: Previews | None = None) -> None:
+    """Make tables, figures and sample grids of a folder of results again from what lies there.
+
+    Raises:
+        UserError: no records there, or the folder cannot be written.
+    """
+    kept = samples or Previews(folder / "previews", {})
+    beside: dict[str, Any] = {"tunings": read_tunings(folder), "strengths": read_strengths(folder)}
+    write_leaderboard(read_records(folder), folder, samples=kept, page=False, **beside)
 
 
 def _take_beside(output: Path, folder: Path, benchmark: str, runs: set[str]) -> None:

@@ -17,8 +17,8 @@ guidance-bench leaderboard [FOLDER] [output=leaderboard] [exclude=old,NAME,...]
   output   where tables (Markdown, CSV, LaTeX), page (HTML) and figures go
   exclude  old: runs of a plug-in whose code has changed since; a method, or
            one version of it (mine@1a2b3c4d); a run's id
-  all=true rewrites benchmarks/LEADERBOARD.md and the page beside it, of all
-           records that come with the project
+  all=true makes again what is made of the records that come with the
+           project: each benchmark's tables and figures, LEADERBOARD.md, the page
   latex    narrow: as wide as a text; full: all columns"""
 
 DEFAULTS = {"output": "leaderboard", "exclude": "", "latex": "narrow", "all": "false"}
@@ -45,8 +45,12 @@ def command(arguments: Sequence[str]) -> int:
         raise UserError(f"{path!r} does not exist: give a record or a folder of records")
 
     if options["all"] == "true":
+        from ...experiments.records import committed_results
         from ...leaderboard.collection import write_collection
+        from ...leaderboard.submit import redraw
 
+        for records_folder in sorted(committed_results().glob("*/records")):
+            redraw(records_folder.parent)
         for written in write_collection():
             say(str(written))
         return 0

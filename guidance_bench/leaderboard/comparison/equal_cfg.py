@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..metric_columns import Column
 from ..protocol_tables import Table
-from .paired import LEVEL, paired
+from .paired import LEVEL, holm, moderated, paired
 from .seeds import by_seed
 from .strengths import Trajectory
 
@@ -20,8 +20,11 @@ if TYPE_CHECKING:
 
 
 def with_equal_cfg(table: Table, strengths: Mapping[str, Trajectory]) -> Table:
-    """The table with columns ``strength`` (mean w_e), ``over_cfg`` (gain in percent over CFG of that strength, paired
-    over seeds; NaN where CFG's curve does not reach it) and ``over_cfg_tie`` (whether the paired t leaves it open).
+    """The table with what tells a method from more CFG, where strengths were measured.
+
+    Columns ``strength`` (mean w_e), ``over_cfg`` (gain in percent over CFG of that strength, paired over seeds; NaN
+    where CFG's curve does not reach it) and ``over_cfg_tie`` (whether the test of ties, corrected for all methods,
+    leaves it open).
 
     CFG's curve is the line through ``none`` (scale 1) and the settings of ``cfg`` that differ in the scale alone, seed
     by seed.
@@ -30,13 +33,37 @@ def with_equal_cfg(table: Table, strengths: Mapping[str, Trajectory]) -> Table:
         return table
     curve = cfg_curve(table.settings, table.primary.name)
     rows = [_against(row, curve, strengths, table.primary) for _, row in table.best.iterrows()]
-    columns = {name: [row[i] for row in rows] for i, name in enumerate(("strength", "over_cfg", "over_cfg_tie"))}
+    measured = [place for place, row in enumerate(rows) if row.cfg]
+    pairs = [(rows[place].own, rows[place].cfg) for place in measured]
+    p = dict(zip(measured, holm(moderated(pairs, len(pairs) + 1)), strict=True))
+    columns = {
+        "strength": [row.strength for row in rows],
+        "over_cfg": [row.gain for row in rows],
+        "over_cfg_tie": [place in p and not p[place] < LEVEL for place in range(len(rows))],
+    }
     words = (
-        f"Over CFG: the gain over CFG at the scale w_e that a method's velocities come closest to, paired by seed; "
-        f"= marks what a paired t does not tell from nothing ({LEVEL:.0%})."
+        "Over CFG: the gain of the setting shown over CFG at the scale w_e that its velocities come closest to, paired "
+        f"by seed; = marks what the same test, corrected for all methods, does not tell from nothing ({LEVEL:.0%})."
     )
     best = table.best.assign(**columns)
     return replace(table, best=best, note=f"{table.note} {words}", strengths=strengths)
+
+
+@dataclass(frozen=True)
+class _Against:
+    """A method and CFG of its strength, by seed; ``cfg`` is empty where CFG's curve does not reach that far."""
+
+    strength: float
+    own: dict[int, float]
+    cfg: dict[int, float]
+    column: Column
+
+    @property
+    def gain(self) -> float:
+        """In percent of CFG's mean; NaN where there is none."""
+        if not self.cfg:
+            return math.nan
+        return -100 * self.column.loss(paired(self.own, self.cfg).mean) / abs(float(np.mean(list(self.cfg.values()))))
 
 
 def cfg_curve(settings: pd.DataFrame, metric: str) -> dict[int, list[tuple[float, float]]]:
@@ -57,17 +84,13 @@ def cfg_curve(settings: pd.DataFrame, metric: str) -> dict[int, list[tuple[float
 
 def _against(
     row: Any, curve: Mapping[int, list[tuple[float, float]]], strengths: Mapping[str, Trajectory], column: Column
-) -> tuple[float, float, bool]:
+) -> _Against:
     runs = dict(zip(row["seeds"], row["run_ids"], strict=True))
     measured = {seed: strengths[run].mean for seed, run in runs.items() if run in strengths}
     strength = float(np.mean(list(measured.values()))) if measured else math.nan
     own, cfg = by_seed(row, column.name), {}
-    for seed, w in measured.items():
+    for seed, w in measured.items() if row["method"] not in ("none", "cfg") else ():
         scales, values = zip(*curve.get(seed, [(math.nan, math.nan)]), strict=True)
         if seed in own and scales[0] <= w <= scales[-1]:
             cfg[seed] = float(np.interp(w, scales, values))
-    if not cfg or row["method"] in ("none", "cfg"):
-        return strength, math.nan, False
-    found = paired(own, cfg)
-    base = float(np.mean(list(cfg.values())))
-    return strength, -100 * column.loss(found.mean) / abs(base), not found.p < LEVEL
+    return _Against(strength, own, cfg, column)
