@@ -12,8 +12,8 @@ PAGE = ROOT / "benchmarks" / "leaderboard.html"
 FOLDER = ROOT / "benchmarks" / "screenshots"
 #: Name -> colours and size of the window in CSS pixels.
 SHOTS: dict[str, dict[str, Any]] = {
-    "desktop_light": {"color_scheme": "light", "viewport": {"width": 1200, "height": 640}},
-    "phone_dark": {"color_scheme": "dark", "viewport": {"width": 390, "height": 640}},
+    "desktop_light": {"color_scheme": "light", "viewport": {"width": 1240, "height": 620}},
+    "phone_dark": {"color_scheme": "dark", "viewport": {"width": 390, "height": 620}},
 }
 COLOURS = 128
 
@@ -37,6 +37,7 @@ def take(page: Path = PAGE, folder: Path = FOLDER) -> list[Path]:
             shown = browser.new_page(**options)
             shown.goto(page.as_uri())
             shown.wait_for_selector("body[data-ready=true]", timeout=60_000)
+            shown.locator(".board").first.evaluate("board => board.scrollIntoView()")
             image = Image.open(io.BytesIO(shown.screenshot())).convert("RGB")
             path = folder / f"{name}.png"
             image.quantize(COLOURS).save(path, optimize=True)
