@@ -14,7 +14,12 @@ def canonical(value: Any) -> str:
 
 def sha256_of_value(value: Any) -> str:
     """The sha256 of a value's canonical JSON, in hex."""
-    return hashlib.sha256(canonical(value).encode()).hexdigest()
+    return sha256_of_text(canonical(value))
+
+
+def sha256_of_text(text: str) -> str:
+    """The sha256 of a text's UTF-8, in hex."""
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def short_hash(value: Any) -> str:

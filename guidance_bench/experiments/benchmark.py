@@ -23,6 +23,7 @@ from ..networks.backbone import Backbone
 from ..networks.dataset import Dataset
 from ..sampling.solvers import Solver
 from ..storage.hub import Wanted, wanted
+from .specification import CONTENT
 
 #: Images (N, H, W, C) uint8 to named features.
 Extract = Callable[[NDArray[np.uint8]], dict[str, NDArray[np.float32]]]
@@ -188,5 +189,5 @@ def select(settings: Sequence[Setting], methods: Sequence[str]) -> list[Setting]
     return [s for s in settings if not methods or s.method in methods]
 
 
-BENCHMARKS: Registry[Benchmark] = Registry("benchmark", "guidance_bench.benchmarks", lambda: Benchmark)
+BENCHMARKS: Registry[Benchmark] = Registry("benchmark", CONTENT, lambda: Benchmark)
 register_benchmark = BENCHMARKS.register

@@ -168,8 +168,8 @@ def json_schema() -> dict[str, Any]:
     return Record.model_json_schema(by_alias=True)
 
 
-def check(record: Any, source: str) -> None:
-    """Check a record whole.
+def check(record: Any, source: str) -> str:
+    """Check a record whole; give the canonical text that its sha256 is of: all but the sha256 itself.
 
     Args:
         record: what JSON gave.
@@ -178,7 +178,7 @@ def check(record: Any, source: str) -> None:
     Raises:
         UserError: the first thing that is wrong, by its place.
     """
-    _plain(record, source)
+    text = _within_limits(record, source)
     try:
         Record.model_validate(record)
     except ValidationError as error:
@@ -187,12 +187,22 @@ def check(record: Any, source: str) -> None:
     for name in record["metrics"]:
         if name in RESERVED or name.startswith(("cost.", "method.")) or name.endswith((".sd", ".values")):
             raise UserError(f"{source} is not a valid record: metrics: {name!r} is the name of another column")
+    return text
 
 
-def _plain(record: Any, source: str) -> None:
-    """Limits that hold everywhere, also in the parts that no model names."""
-    if _is_small(record):
-        return
+def _within_limits(record: dict[str, Any], source: str) -> str:
+    """The canonical text, after limits that hold everywhere, also in the parts that no model names."""
+    try:
+        text = canonical({key: value for key, value in record.items() if key != "sha256"})
+    except (ValueError, RecursionError):
+        _walk(record, source)
+        raise
+    if not _is_small(text):
+        _walk(record, source)
+    return text
+
+
+def _walk(record: Any, source: str) -> None:
     waiting, seen = [(record, 0)], 0
     while waiting:
         value, depth = waiting.pop()
@@ -213,18 +223,16 @@ def _plain(record: Any, source: str) -> None:
             raise UserError(f"{source} is not a valid record: it does not hold finite numbers only")
 
 
-#: What a look at the canonical text cannot clear: many digits in a row outside a text, half of a surrogate pair.
-DOUBTFUL = re.compile(r"[:,\[]-?\d{19}|\\ud[89a-f]")
 NO_BRACKETS = str.maketrans("", "", "".join(map(chr, (n for n in range(128) if chr(n) not in "[]{}"))))
+ZEROS = str.maketrans("123456789", "000000000")
 
 
-def _is_small(record: Any) -> bool:
-    """Whether a record is within all limits by its canonical text alone, which is ten times sooner than a walk."""
-    try:
-        text = canonical(record)
-    except (ValueError, TypeError, RecursionError):
-        return False
-    if len(text) > MAX_TEXT or DOUBTFUL.search(text):
+def _is_small(text: str) -> bool:
+    """Whether a record is within all limits by its canonical text alone, which is ten times sooner than a walk.
+
+    Many digits in a row may be a large integer, and an escape half of a surrogate pair: those are walked through.
+    """
+    if len(text) > MAX_TEXT or "\\ud" in text or "0" * 19 in text.translate(ZEROS):
         return False
     nested = text.translate(NO_BRACKETS)
     for _ in range(MAX_DEPTH):

@@ -10,11 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..core.errors import UserError
-from ..core.identity import canonical, sha256_of_value, short_hash
+from ..core.identity import canonical, sha256_of_text, sha256_of_value, short_hash
 from ..storage.files import read_json, write_json
-from .benchmark import BENCHMARKS
 from .record_schema import check
-from .specification import protocol_of
+from .specification import CONTENT, protocol_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,10 +35,10 @@ def validate(record: Any, source: str) -> dict[str, Any]:
         raise UserError(f"{source} is not a record: it holds no JSON object")
     if isinstance(record.get("schema"), int) and record["schema"] != SCHEMA:
         raise UserError(f"{source} has record schema {str(record['schema'])[:20]}; this version reads {SCHEMA}")
-    check(record, source)
+    text = check(record, source)
     if record["run_id"] != short_hash(record["spec"]):
         raise UserError(f"{source} is corrupt: its run_id does not name its specification")
-    if record["sha256"] != seal(record)["sha256"]:
+    if record["sha256"] != sha256_of_text(text):
         raise UserError(f"{source} is corrupt: its sha256 does not fit its contents; delete it to compute it again")
     return record
 
@@ -67,7 +66,7 @@ def read_record(path: Path) -> dict[str, Any]:
 
 def committed_results() -> Path:
     """The folder of the records that come with the project."""
-    content = importlib.import_module(BENCHMARKS.package)
+    content = importlib.import_module(CONTENT)
     return Path(str(content.__file__)).parent / "results"
 
 
@@ -141,9 +140,10 @@ def to_frame(records: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
 def _row(record: Mapping[str, Any]) -> dict[str, Any]:
     spec = record["spec"]
     method = spec["method"]
+    protocol = protocol_of(spec)
     row: dict[str, Any] = {
         "benchmark": spec["benchmark"]["name"],
-        "protocol": short_hash(protocol_of(spec)),
+        "protocol": short_hash(protocol),
         "backbone": spec["networks"]["main"].get("backbone", "?"),
         "method": method["name"],
         "parameters": dict(method["parameters"]),
@@ -156,7 +156,7 @@ def _row(record: Mapping[str, Any]) -> dict[str, Any]:
     row |= {k: spec[k] for k in ("seed", "samples", "block", "labels")}
     row["dtype"] = spec["precision"]  # "precision" is a metric
     row |= {"version": spec["benchmark"].get("version"), "plugin": method.get("plugin_sha256")}
-    row["networks"] = protocol_of(spec)["networks"]
+    row["networks"] = protocol["networks"]
     row["solver"] = _call(spec["solver"])
     row["evaluator"] = record["evaluator"].get("name", "?")
     row["evaluator_id"] = short_hash(record["evaluator"])

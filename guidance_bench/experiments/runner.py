@@ -142,7 +142,7 @@ class Runner:
         Raises:
             UserError: as :meth:`run`; a method that the networks cannot serve, before anything is trained.
         """
-        self._rehearse([setting.create() for setting in settings], seeds[0])
+        self.rehearse(settings, seeds[0])
         jobs = [(seed, setting) for seed in seeds for setting in settings]
         report = Report(self.benchmark, [self.specify(setting, seed) for seed, setting in jobs], self.workspace)
         records = []
@@ -153,11 +153,15 @@ class Runner:
                 records.append(record)
         return records
 
-    def _rehearse(self, methods: Sequence[Guidance], seed: int) -> None:
-        """The methods' dry runs, on networks that need not be trained for it; a published checkpoint is not loaded."""
+    def rehearse(self, settings: Sequence[Setting], seed: int) -> None:
+        """The methods' dry runs, on networks that need not be trained for it; a published checkpoint is not loaded.
+
+        Raises:
+            UserError: a method that the networks cannot serve.
+        """
         recipes = self.benchmark.recipes(seed).items()
         networks = {name: untrained(recipe) for name, recipe in recipes if "config" in recipe}
-        for method in methods:
+        for method in (setting.create() for setting in settings):
             if "main" in networks and not _measures(method):
                 check_method(method, networks["main"], networks.get("weak"), self.solver)
 

@@ -9,6 +9,9 @@ from typing import Any
 
 from ..core.identity import canonical, short_hash
 
+#: Where the benchmarks and their records lie.
+CONTENT = "guidance_bench.benchmarks"
+
 
 @dataclass(frozen=True)
 class RunSpec:
@@ -57,13 +60,8 @@ class RunSpec:
 
 def protocol_of(spec: Mapping[str, Any]) -> dict[str, Any]:
     """What must be equal for two runs to stand in one table: everything but the method and the seed."""
-    protocol = json.loads(canonical({k: v for k, v in spec.items() if k not in ("method", "seed")}))
-    _drop_seeds(protocol["networks"])
-    plain: dict[str, Any] = protocol
-    return plain
-
-
-def _drop_seeds(networks: Any) -> None:
-    for recipe in networks.values():
-        if isinstance(recipe, dict):
-            recipe.pop("seed", None)
+    networks = {
+        name: {k: v for k, v in recipe.items() if k != "seed"} if isinstance(recipe, Mapping) else recipe
+        for name, recipe in spec["networks"].items()
+    }
+    return {**{k: v for k, v in spec.items() if k not in ("method", "seed")}, "networks": networks}

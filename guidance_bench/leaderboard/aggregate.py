@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ..core.errors import UserError, did_you_mean
 from ..core.identity import canonical
 from .comparison.paired import tie_letters
-from .comparison.seeds import by_seed, held_out, shared_seeds
+from .comparison.seeds import all_by_seed, by_seed, held_out, shared_seeds
 from .metric_columns import Column, column_of, metric_columns
 from .setting_texts import setting_texts, sort_key
 
@@ -138,7 +138,7 @@ def best(aggregated: pd.DataFrame, primary: str) -> pd.DataFrame:
 def _best_of_protocol(settings: pd.DataFrame, primary: str) -> pd.DataFrame:
     column = column_of(primary, str(settings["evaluator"].iloc[0]))
     shared = shared_seeds(settings, primary)
-    values = [by_seed(row, primary) for _, row in settings.iterrows()]
+    values = all_by_seed(settings, primary)
     over = [shared if set(shared) <= set(one) else sorted(one) for one in values]
     losses = [
         column.loss(float(np.mean([one[s] for s in seeds]))) if seeds else math.nan

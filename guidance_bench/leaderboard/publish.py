@@ -55,10 +55,10 @@ def publish(
 ) -> dict[str, Path]:
     """:func:`write_leaderboard`, then print the tables and where everything lies."""
     tunings = read_tunings(stores) if stores else []
-    strengths = read_strengths(stores) if stores else {}
-    more: dict[str, Any] = {"full_latex": full_latex, "tunings": tunings, "strengths": strengths}
-    written = write_leaderboard(records, folder, stores=stores, **more)
-    for table in tables(to_frame(records)).values():
+    found = _tables(records, tunings=tunings, strengths=read_strengths(stores) if stores else {})
+    samples = StoredSamples(stores, records) if stores else {}
+    written = _write(found, records, folder, samples, full_latex=full_latex)
+    for table in found:
         say(f"\n{table.benchmark}, protocol {table.protocol}: each method's best setting of those tried")
         say(terminal_table(table.best))
         bias = bias_note(table.settings, table.metrics)
@@ -77,7 +77,6 @@ def write_leaderboard(
     tunings: Sequence[Mapping[str, Any]] = (),
     strengths: Mapping[str, Trajectory] | None = None,
     samples: Mapping[str, Images] | None = None,
-    stores: Path | None = None,
     full_latex: bool = False,
     page: bool = True,
 ) -> dict[str, Path]:
@@ -95,7 +94,6 @@ def write_leaderboard(
         samples: images (N, H, W, C) uint8 by run_id, for the sample grids; only those of the best settings are read.
         full_latex: all columns in the LaTeX table, which then is wider than a text.
         page: whether to write the page too.
-        stores: instead of ``samples``, the output folder that holds the runs' sample stores.
 
     Returns:
         Every file by its name in the folder.
@@ -103,15 +101,35 @@ def write_leaderboard(
     Raises:
         UserError: no records, an unknown metric, or the folder cannot be written.
     """
-    from .figures.overview import write_convergence, write_figures
-    from .page.render import render
+    found = _tables(records, primary, metrics, tunings, strengths)
+    return _write(found, records, folder, samples or {}, full_latex=full_latex, page=page)
 
+
+def _tables(
+    records: Sequence[Mapping[str, Any]],
+    primary: str | None = None,
+    metrics: Sequence[str] | None = None,
+    tunings: Sequence[Mapping[str, Any]] = (),
+    strengths: Mapping[str, Trajectory] | None = None,
+) -> list[Table]:
     if not records:
         raise UserError("a leaderboard needs at least one record")
     tabled = tables(to_frame(records), primary, metrics).values()
-    found = [with_equal_cfg(with_budget(table, tunings), strengths or {}) for table in tabled]
-    if samples is None:
-        samples = StoredSamples(stores, records) if stores else {}
+    return [with_equal_cfg(with_budget(table, tunings), strengths or {}) for table in tabled]
+
+
+def _write(
+    found: Sequence[Table],
+    records: Sequence[Mapping[str, Any]],
+    folder: Path,
+    samples: Mapping[str, Images],
+    *,
+    full_latex: bool,
+    page: bool = True,
+) -> dict[str, Path]:
+    from .figures.overview import write_convergence, write_figures
+    from .page.render import render
+
     figures = [write_figures(table, folder / "figures", _suffix(table, found), samples) for table in found]
     by_protocol = dict(zip([table.protocol for table in found], figures, strict=True))
     for protocol, figure in write_convergence(found, records, folder / "figures"):

@@ -6,8 +6,9 @@ import re
 from pathlib import Path
 from typing import Any
 
+from ..core.console import say
 from ..core.errors import UserError
-from ..experiments.records import committed_results, read_records, write_record
+from ..experiments.records import committed_results, read_record, read_records, seal, write_record
 from ..experiments.tuning.tune import read_tunings
 from ..storage.files import read_json, write_json
 from .collection import write_collection
@@ -22,12 +23,31 @@ def portable(record: dict[str, Any]) -> dict[str, Any]:
     return {**record, "command": re.sub(r" output=\S+", "", record["command"])}
 
 
+def _keep(folder: Path, record: dict[str, Any]) -> None:
+    """Put a record into the folder as ``<run_id>.json``, its reproductions beside it as ``<run_id>-<sha256>.json``.
+
+    Of a run made more than once the latest record has the plain name: it is the one that counts in tables.
+    """
+    run_id = record["run_id"]
+    known = {one["sha256"]: one for one in map(read_record, folder.glob(f"{run_id}*.json"))}
+    if record["sha256"] in known:
+        say(f"{run_id}: already there")
+        return
+    if known:
+        machine = record["environment"].get("device", "unknown")
+        say(f"{run_id}: made again ({machine}, {record['time']}), kept beside {len(known)} before")
+    *others, latest = sorted([*known.values(), record], key=lambda one: (one["time"], one["sha256"]))
+    for other in others:
+        write_record(folder / f"{run_id}-{other['sha256'][:8]}.json", other)
+    write_record(folder / f"{run_id}.json", latest)
+
+
 def submit(output: Path, benchmark: str, results: Path | None = None) -> Path:
     """Take the records of a benchmark into ``results/<benchmark>``; returns that folder.
 
-    Records that are there already stay, and stand in the tables too: a study may be made over many days and machines,
-    each taking up what is still missing (``run ... records=committed``). Of the samples the few that the grids show are
-    kept beside the records.
+    Records that are there already stay, also those of the same run, and stand in the tables too: a study may be made
+    over many days and machines, each taking up what is still missing (``run ... records=committed``). Of the samples
+    the few that the grids show are kept beside the records.
 
     Args:
         output: output folder of ``guidance-bench run``.
@@ -42,7 +62,7 @@ def submit(output: Path, benchmark: str, results: Path | None = None) -> Path:
     if not records:
         raise UserError(f"{str(output)!r} holds no records of benchmark {benchmark!r}")
     for record in records:
-        write_record(folder / "records" / f"{record['run_id']}.json", portable(record))
+        _keep(folder / "records", seal(portable(record)))
     _take_beside(output, folder, benchmark, {record["run_id"] for record in records})
     samples = Previews(folder / "previews", StoredSamples(output, records))
     redraw(folder, samples)

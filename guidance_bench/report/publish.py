@@ -39,7 +39,8 @@ def report(places: Sequence[Path], output: Path) -> list[str]:
     Raises:
         UserError: no records, a corrupt one, or the folder cannot be written.
     """
-    found = {record["run_id"]: record for place in places for record in read_records(place)}
+    read = [record for place in places for record in read_records(place)]
+    found = {record["run_id"]: record for record in sorted(read, key=lambda record: str(record["time"]))}  # the latest
     if not found:
         raise UserError(f"no records in {', '.join(map(str, places))}: give records, runs or output folders")
     records = list(found.values())

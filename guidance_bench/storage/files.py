@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from pydantic_core import from_json
 from safetensors import SafetensorError
 
 from ..core.errors import UserError
@@ -162,7 +163,7 @@ def write_json(path: Path, value: Any) -> None:
 def read_json(path: Path) -> Any:
     """Read JSON; :class:`UserError` names a file that is missing or not JSON."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return from_json(path.read_bytes())
     except FileNotFoundError:
         raise UserError(f"{str(path)!r} does not exist") from None
     except (OSError, ValueError, RecursionError) as error:

@@ -116,13 +116,17 @@ REFUSED = [
     ["seed=1", "seeds=0,1"],
     ["benchmark.methods=[icg]"],
     ["output=/dev/null/x"],
+    ["method=ig", "method.tap=99", "hydra.output_subdir=sub"],  # by the dry run alone
+    ["-m", "method=ig", "method.tap=3,99", "hydra.output_subdir=sub"],
+    ["method=slg", "method.layers=[77]", "hydra/job_logging=default"],
 ]
 
 
 @pytest.mark.parametrize("words", REFUSED, ids=" ".join)
 def test_what_is_refused_leaves_nothing_behind(words, capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    status = main(["run", "benchmark=digits", *([] if "methods" in words[0] else ["method=cfg"]), *words])
+    named = any(word.startswith(("method=", "benchmark.methods=")) for word in words)
+    status = main(["run", "benchmark=digits", *([] if named else ["method=cfg"]), *words])
     assert status == 2 and capsys.readouterr().err.count("\n") == 1
     assert not list(tmp_path.iterdir())
 

@@ -4,13 +4,23 @@ from __future__ import annotations
 
 import json
 import math
+import subprocess
+import sys
+import tracemalloc
 from pathlib import Path
 
 import pytest
 
 import guidance_bench as gb
 from guidance_bench.core.identity import short_hash
-from guidance_bench.experiments.records import metric_values, read_record, seal, write_record
+from guidance_bench.experiments.records import (
+    committed_results,
+    metric_values,
+    read_record,
+    read_records,
+    seal,
+    write_record,
+)
 from guidance_bench.experiments.specification import RunSpec, protocol_of
 
 
@@ -132,5 +142,23 @@ def test_the_projects_own_records_are_sound_and_named_by_what_they_compute():
     folder = Path(gb.__file__).parent.parent / "benchmarks" / "results"
     assert folder.is_dir()
     for path in folder.rglob("*.json"):
-        assert path.stem == read_record(path)["run_id"]
+        record = read_record(path)
+        assert path.stem in (record["run_id"], f"{record['run_id']}-{record['sha256'][:8]}")
     assert len(gb.load_results()) == len(list(folder.rglob("*.json")))
+
+
+def test_ten_thousand_records_take_less_than_the_libraries_that_read_them():
+    """Equal words of the records are one object: 9 kB a record of 4 kB of JSON; 16 kB if each had its own."""
+    folder = committed_results() / "digits_pilot"
+    read_record(next(folder.rglob("*.json")))
+    tracemalloc.start()
+    records = read_records(folder)
+    kept, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(records) > 100 and kept / len(records) < 12_000
+
+
+def test_records_are_read_without_torch():
+    program = "import sys, guidance_bench as gb; print(len(gb.load_results()), 'torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == [str(len(list(committed_results().rglob("*.json")))), "False"]

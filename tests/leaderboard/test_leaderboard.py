@@ -16,6 +16,7 @@ from synthetic_records import BASE, PARAMETERS, line_up, record_of
 from guidance_bench.cli.results.leaderboard import command as leaderboard_command
 from guidance_bench.core.errors import UserError
 from guidance_bench.experiments.records import to_frame
+from guidance_bench.leaderboard import publish as publish_module
 from guidance_bench.leaderboard.aggregate import aggregate, best, pareto
 from guidance_bench.leaderboard.comparison.seeds import held_out
 from guidance_bench.leaderboard.formats.latex import SETTINGS, escape_latex
@@ -438,3 +439,10 @@ def test_an_output_that_cannot_be_written_is_one_clear_line(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="cannot write"):
         write_leaderboard([record_of("ig"), record_of("none")], tmp_path / "file" / "board")
+
+
+def test_the_records_become_rows_once(three_seeds, tmp_path, monkeypatch):
+    made = []
+    monkeypatch.setattr(publish_module, "to_frame", lambda records: made.append(len(records)) or to_frame(records))
+    publish(three_seeds, tmp_path)
+    assert made == [12]

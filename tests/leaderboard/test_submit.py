@@ -6,8 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from synthetic_records import record_of
 
 import guidance_bench as gb
+from guidance_bench.experiments.records import read_record, read_records, seal, write_record
 from guidance_bench.leaderboard.previews import Previews, read_preview, write_preview
 from guidance_bench.leaderboard.submit import submit
 
@@ -52,3 +54,26 @@ def test_a_study_of_two_machines_is_one_table(tmp_path):
     assert "cfg" in text and "samples\\_none" not in text and "figures/samples_none.png" in text
     assert "One setting of each method: none was chosen on the samples that are scored." in text
     assert len(list((folder / "previews").glob("*.png"))) == 2
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_a_second_machines_record_of_a_run_is_kept_and_shown(order, tmp_path, capsys):
+    """Beside the first, whichever came first; the latest has the run's name and counts in the table."""
+    base = record_of("none")
+    machines = [("one", "2026-01-01T00:00:00Z"), ("two", "2026-02-01T00:00:00Z")]
+    made = [seal({**base, "time": time, "environment": {"device": name}}) for name, time in machines]
+    made[1]["metrics"] = {**made[1]["metrics"], **record_of("none", metrics={"frechet_distance": 2.7})["metrics"]}
+    made[1] = seal(made[1])
+    for turn in (*order, *order):
+        folder = tmp_path / f"machine{turn}"
+        write_record(folder / base["run_id"] / "record.json", made[turn])
+        place = submit(folder, "digits", tmp_path / "results")
+        say = capsys.readouterr().out
+    run_id = base["run_id"]
+    assert f"{run_id}: already there" in say
+    names = {f"{run_id}.json": "two", f"{run_id}-{made[0]['sha256'][:8]}.json": "one"}
+    found = {file.name: read_record(file)["environment"]["device"] for file in (place / "records").iterdir()}
+    assert found == names and len(read_records(place)) == 2
+    text = (place / "leaderboard.md").read_text(encoding="utf-8")
+    assert "Made more than once, on 2 machines: 1 run; the latest record counts." in text
+    assert "differs by at most 0.04 between its records" in text and "| 2.70 " in text

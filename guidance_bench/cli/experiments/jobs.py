@@ -21,9 +21,8 @@ from omegaconf.errors import OmegaConfBaseException
 from ...core.console import say
 from ...core.environment import check_torchvision
 from ...core.errors import UserError
-from ...core.identity import canonical
 from ...core.processes import begin, is_first, turn
-from ...experiments.benchmark import Benchmark, Setting
+from ...experiments.benchmark import Benchmark
 from ...experiments.hydra_schema import register_configs
 from ...experiments.selection import superseded
 from ...experiments.workspace import Workspace
@@ -96,7 +95,8 @@ def _check_jobs(overrides: Sequence[str]) -> None:
         jobs = BasicSweeper.split_arguments(OverridesParser.create().parse_overrides(own), None)[0]
         with initialize(version_base="1.3", config_path=None):
             for words in jobs[:MOST_CHECKED]:
-                plans(compose("run", overrides=list(words)))
+                for plan in plans(compose("run", overrides=list(words)))[0]:
+                    plan.runner.rehearse(plan.settings, plan.seeds[0])
     except (HydraException, OmegaConfBaseException) as error:
         raise UserError(first_lines(error)) from error
 
@@ -128,7 +128,7 @@ def _run(plan: Plan) -> None:
     runner, workspace = plan.runner, plan.runner.workspace
     runner.device = begin(runner.device)
     torch.set_float32_matmul_precision("highest")
-    records = runner.run_all(_distinct([*plan.own, *plan.others]), plan.seeds)
+    records = runner.run_all(plan.settings, plan.seeds)
     _records.extend(records)
     if not is_first():
         return
@@ -138,12 +138,6 @@ def _run(plan: Plan) -> None:
         _show_table(records)
     else:
         _show_records(records, workspace)
-
-
-def _distinct(settings: Sequence[Setting]) -> list[Setting]:
-    """Each once, by what it makes."""
-    found = {canonical([s.method, s.create().parameters()]): s for s in reversed(settings)}
-    return [s for s in settings if s in found.values()]
 
 
 def _publish(benchmark: Benchmark, workspace: Workspace, records: Sequence[dict[str, Any]]) -> None:

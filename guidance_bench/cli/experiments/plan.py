@@ -12,6 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from ...core.environment import pick_device
 from ...core.errors import UserError, unknown
+from ...core.identity import canonical
 from ...experiments.benchmark import BENCHMARKS, Benchmark, Setting, select
 from ...experiments.hydra_schema import build
 from ...experiments.published.own_network import with_network
@@ -43,6 +44,13 @@ class Plan:
     beside: bool
     seeds: tuple[int, ...]
     runner: Runner
+
+    @property
+    def settings(self) -> list[Setting]:
+        """All, each once, by what it makes."""
+        every = [*self.own, *self.others]
+        found = {canonical([s.method, s.create().parameters()]): s for s in reversed(every)}
+        return [s for s in every if s in found.values()]
 
 
 def plans(config: DictConfig) -> tuple[list[Plan], dict[str, str]]:

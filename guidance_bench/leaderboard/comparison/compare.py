@@ -14,7 +14,7 @@ from ..metric_columns import Column
 from ..protocol_tables import tables
 from ..sheets import Cell, Field, Sheet
 from .paired import LEVEL, Difference, paired
-from .seeds import by_seed, choice_by_seed
+from .seeds import all_by_seed, by_seed, choice_by_seed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -115,7 +115,7 @@ def _side(table: Any, ids: set[str]) -> tuple[str, dict[str, dict[int, float]]]:
 
 
 def _picked(settings: pd.DataFrame, chosen: Mapping[int, int], metric: str) -> dict[int, float]:
-    own = [by_seed(row, metric) for _, row in settings.iterrows()]
+    own = all_by_seed(settings, metric)
     return {seed: own[place][seed] for seed, place in chosen.items() if seed in own[place]}
 
 

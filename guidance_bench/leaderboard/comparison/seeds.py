@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,9 +14,15 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-def by_seed(row: pd.Series[Any], metric: str) -> dict[int, float]:
+def by_seed(row: Mapping[Any, Any] | pd.Series[Any], metric: str) -> dict[int, float]:
     """A metric of an aggregated setting by seed; values that are not there are left out."""
     return {s: v for s, v in zip(row["seeds"], row[f"{metric}.values"], strict=True) if not math.isnan(v)}
+
+
+def all_by_seed(settings: pd.DataFrame, metric: str) -> list[dict[int, float]]:
+    """:func:`by_seed` of each row."""
+    columns = settings[["seeds", f"{metric}.values"]].to_dict("records")
+    return [by_seed(row, metric) for row in columns]
 
 
 def shared_seeds(settings: pd.DataFrame, metric: str) -> list[int]:
@@ -33,7 +40,7 @@ def shared_seeds(settings: pd.DataFrame, metric: str) -> list[int]:
 
 def _usual(settings: pd.DataFrame, metric: str) -> frozenset[int]:
     """The set of seeds, among those that a setting has, with the most values where all settings lacking one go."""
-    own = [frozenset(by_seed(row, metric)) for _, row in settings.iterrows()]
+    own = [frozenset(one) for one in all_by_seed(settings, metric)]
     return max(set(own), key=lambda seeds: (len(seeds) * sum(seeds <= one for one in own), len(seeds), sorted(seeds)))
 
 
@@ -49,14 +56,14 @@ def held_out(settings: pd.DataFrame, column: Column) -> dict[int, float]:
     Returns:
         {} where most settings have fewer than two seeds.
     """
-    values = [by_seed(row, column.name) for _, row in settings.iterrows()]
+    values = all_by_seed(settings, column.name)
     return {seed: values[place][seed] for seed, place in choice_by_seed(settings, column).items()}
 
 
 def choice_by_seed(settings: pd.DataFrame, column: Column) -> dict[int, int]:
     """For each seed the place of the setting that is best on all other seeds; as :func:`held_out`."""
     seeds = sorted(_usual(settings, column.name))
-    values = [by_seed(row, column.name) for _, row in settings.iterrows()]
+    values = all_by_seed(settings, column.name)
     whole = [place for place, one in enumerate(values) if set(seeds) <= set(one)]
     if len(seeds) < 2:
         return {}

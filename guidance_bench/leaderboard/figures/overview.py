@@ -51,7 +51,7 @@ def write_figures(
         UserError: the folder cannot be written.
     """
     with style():
-        drawn = [(name, title, figure) for name, title, figure in _drawings(table) if figure is not None]
+        drawn = ((name, title, figure) for name, title, figure in _drawings(table) if figure is not None)
         written = [save(figure, folder / f"{name}{suffix}", title) for name, title, figure in drawn]
         return written + _write_grids(table, folder, suffix, samples or {})
 

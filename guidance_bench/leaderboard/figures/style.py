@@ -193,9 +193,10 @@ def ceiling(table: Table) -> float:
 
 def mark_hidden(axes: Axes, x: Sequence[float], y: Sequence[float], ceiling: float, colour: str) -> None:
     """An arrow at the upper edge for each point above the axis."""
-    for place in (a for a, b in zip(x, y, strict=True) if b > ceiling):
+    hidden = [a for a, b in zip(x, y, strict=True) if b > ceiling]
+    if hidden:
         at_edge = axes.get_xaxis_transform()
-        axes.plot(place, 0.94, transform=at_edge, label=HIDDEN, zorder=5, **arrow(colour))
+        axes.plot(hidden, [0.94] * len(hidden), transform=at_edge, label=HIDDEN, zorder=5, **arrow(colour))
 
 
 def arrow(colour: str) -> dict[str, Any]:
