@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import math
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 SCHEMA = 1
 #: Largest file that is read as a record.
 MAX_BYTES = 4_000_000
+#: A run's name.
+RUN_ID = re.compile(r"[0-9a-f]{12}")
 
 
 def seal(record: Mapping[str, Any]) -> dict[str, Any]:
@@ -99,7 +102,9 @@ def _place(path: str | Path | None) -> Path:
 
 
 def _files(place: Path) -> list[Path]:
-    return sorted(f for f in place.rglob("*.json") if f.name == "record.json" or f.parent.name == "records")
+    """Records of runs and of collections at any depth, and those that lie in the folder itself, by their names."""
+    found = {f for f in place.rglob("*.json") if f.name == "record.json" or f.parent.name == "records"}
+    return sorted(found | {f for f in place.glob("*.json") if RUN_ID.fullmatch(f.stem)})
 
 
 def load_results(path: str | Path | None = None) -> pd.DataFrame:

@@ -9,12 +9,25 @@ from pathlib import Path
 from typing import Any
 
 from ..core.identity import canonical
+from ..experiments.benchmark import Setting
+from ..experiments.preflight.findings import in_units
 from ..experiments.records import metric_values
+from ..experiments.runner import title as named
 from ..experiments.specification import protocol_of
+from ..guidance.method import METHODS
 from ..leaderboard.metric_columns import column_of
 from .published_rows import Comparison, compare
 
 Record = Mapping[str, Any]
+
+#: What the numbers of a run's cost are.
+COSTS = {
+    "main": "evaluations of the main network, a sample",
+    "weak": "evaluations of the weak network, a sample",
+    "nfe": "network evaluations (NFE), a sample",
+    "forwards": "batched forward passes, a block",
+    "seconds": "seconds of sampling",
+}
 
 
 @dataclass(frozen=True)
@@ -57,14 +70,14 @@ def sections(records: Sequence[Record], stores: Mapping[str, Path]) -> list[Sect
     for record in records:
         key = canonical([protocol_of(record["spec"]), record["spec"]["method"], record["evaluator"].get("name", "")])
         groups.setdefault(key, []).append(record)
-    return [_section(sorted(group, key=lambda r: r["spec"]["seed"]), stores) for group in groups.values()]
+    found = [_section(sorted(group, key=lambda r: r["spec"]["seed"]), stores) for group in groups.values()]
+    return sorted(found, key=lambda part: part.title)
 
 
 def _section(group: Sequence[Record], stores: Mapping[str, Path]) -> Section:
     spec, found = group[0]["spec"], compare(group)
-    parameters = ", ".join(f"{k}={v}" for k, v in spec["method"]["parameters"].items())
     return Section(
-        title=f"{spec['benchmark']['name']}: {spec['method']['name']}{f'({parameters})' if parameters else ''}",
+        title=f"{spec['benchmark']['name']}: {_setting(spec['method'])}",
         verdict=_verdict(found),
         facts=[
             ("With what", _environment(group)),
@@ -79,6 +92,14 @@ def _section(group: Sequence[Record], stores: Mapping[str, Path]) -> Section:
         unchecked=_unchecked(group, stores, found),
         run_ids=[record["run_id"] for record in group],
     )
+
+
+def _setting(method: Mapping[str, Any]) -> str:
+    """The method with what is not its default; all of it where the method is not known here."""
+    name, parameters = method["name"], method["parameters"]
+    if name in METHODS.names():
+        return named(Setting(name, dict(parameters)))
+    return " ".join([name, *(f"{key}={value}" for key, value in parameters.items())])
 
 
 def _verdict(found: Comparison | None) -> str:
@@ -133,7 +154,13 @@ def _sums(value: Any, place: str = "") -> list[tuple[str, str]]:
 
 def _cost(group: Sequence[Record]) -> list[tuple[str, str]]:
     keys = [key for key in group[0]["cost"] if all(key in record["cost"] for record in group)]
-    return [(key.replace("_", " "), "; ".join(_words(record["cost"][key]) for record in group)) for key in keys]
+    return [
+        (COSTS.get(key, key.replace("_", " ")), "; ".join(_cost_of(key, r["cost"][key]) for r in group)) for key in keys
+    ]
+
+
+def _cost_of(key: str, value: Any) -> str:
+    return in_units(value) if key == "peak_memory" else _words(value)
 
 
 def _metric_table(group: Sequence[Record], found: Comparison | None) -> list[list[str]]:
@@ -166,7 +193,8 @@ def _unchecked(group: Sequence[Record], stores: Mapping[str, Path], found: Compa
     if missing:
         lines.append(f"samples are not at hand: {', '.join(missing)}")
     if len(group) == 1:
-        lines.append("one draw alone: its spread is taken from the literature, not measured")
+        spread = "its spread is taken from the literature, not measured" if found else "its spread is not known"
+        lines.append(f"one draw alone: {spread}")
     if found is None:
         lines.append("nothing was compared with a published number")
     if any(record["environment"].get("dirty") for record in group):

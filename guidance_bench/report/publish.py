@@ -80,7 +80,7 @@ def _grid(part: Section, samples: Mapping[str, Any], folder: Path) -> Figure | N
 def _markdown(parts: Sequence[Section], grids: Sequence[Figure | None], figures: Sequence[Figure]) -> str:
     lines = ["# Reproducibility report", ""]
     lines += [f"- {escape_markdown(part.title)}: **{escape_markdown(part.verdict)}**" for part in parts]
-    lines += ["", TOLERANCE, ""]
+    lines += ["", *([TOLERANCE, ""] if any(part.tolerances for part in parts) else [])]
     for part, grid in zip(parts, grids, strict=True):
         lines += [f"## {escape_markdown(part.title)}", "", f"**{escape_markdown(part.verdict)}**", ""]
         lines += [f"- {escape_markdown(line)}" for line in part.differing]
@@ -93,6 +93,7 @@ def _markdown(parts: Sequence[Section], grids: Sequence[Figure | None], figures:
         lines += [f"![{escape_markdown(part.title)}](figures/{grid.png.name})", ""] if grid else []
         lines += ["<details><summary>Full specification</summary>", "", "```json", part.specification, "```", ""]
         lines += ["</details>", ""]
+    lines += ["## All settings", ""] if figures else []
     lines += [f"![{escape_markdown(figure.title)}](figures/{figure.png.name})\n" for figure in figures]
     return "\n".join(lines).rstrip() + "\n"
 
@@ -109,7 +110,8 @@ def _html(parts: Sequence[Section], grids: Sequence[Figure | None], figures: Seq
     template = environment.from_string(Path(__file__).with_name("report.html").read_text(encoding="utf-8"))
     shown = [None if grid is None else _picture(grid) for grid in grids]
     pairs = list(zip(parts, shown, strict=True))
-    return template.render(parts=pairs, figures=[_picture(f) for f in figures], tolerance=TOLERANCE) + "\n"
+    tolerance = TOLERANCE if any(part.tolerances for part in parts) else ""
+    return template.render(parts=pairs, figures=[_picture(f) for f in figures], tolerance=tolerance) + "\n"
 
 
 def _picture(figure: Figure) -> dict[str, str]:

@@ -168,6 +168,29 @@ def test_digits_records_are_reported_whole_and_with_nothing_from_elsewhere(tmp_p
     json.loads(re.search(r"```json\n(.*?)\n```", text, re.S)[1])
 
 
+def test_a_folder_of_bare_records_is_reported_in_the_order_of_settings(tmp_path, capsys):
+    """As somebody sends them: files named by their runs; other JSON files beside them are none of ours."""
+    for file in sorted(DIGITS.glob("*.json"))[:4]:
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    (tmp_path / "notes.json").write_text("{}")
+    assert main(["report", str(tmp_path), f"output={tmp_path / 'out'}"]) == 0
+    lines = capsys.readouterr().out.splitlines()[:-1]
+    assert len(lines) > 1 and lines == sorted(lines) and all("scale=" in line for line in lines)
+    page, text = (tmp_path / "out" / "report.html").read_text(), (tmp_path / "out" / "report.md").read_text()
+    for words in (page, text):
+        assert "network evaluations (NFE), a sample" in words and "A tolerance is the sum" not in words
+        assert "its spread is not known" in words and "All settings" in words
+    assert re.search(r"peak memory</th><td>[\d.]+ [MG]B<", page)
+
+
+def test_a_method_that_is_not_known_here_is_named_whole(tmp_path):
+    record = json.loads(sorted(DIGITS.glob("*.json"))[0].read_text())
+    record["spec"]["method"].update(name="somebodys", parameters={"scale": 1.5, "way": "up"})
+    record["run_id"] = short_hash(record["spec"])
+    (part,) = sections([validate(seal(record), "made")], {})
+    assert part.title == "digits_full: somebodys scale=1.5 way=up"
+
+
 def test_an_altered_record_is_refused(tmp_path, capsys):
     record = json.loads(sorted(DIGITS.glob("*.json"))[0].read_text())
     record["metrics"]["frechet_distance_digits_cnn"].update(mean=1.0, values=[1.0])
