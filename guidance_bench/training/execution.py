@@ -122,7 +122,9 @@ def explained(name: str, recipe: TrainingRecipe, execution: Execution) -> Iterat
     try:
         with float32_products(tf32=recipe.precision == "tf32"):
             yield
-    except torch.OutOfMemoryError as error:
+    except (MemoryError, RuntimeError) as error:
+        if not isinstance(error, (MemoryError, torch.OutOfMemoryError)) and "allocate memory" not in str(error):
+            raise
         raise UserError(
             f"training {name} ran out of memory: give accumulate={2 * execution.accumulate}, checkpointing=true, "
             f"recipe.precision=bf16, or a smaller recipe.batch than {recipe.batch} (the last two are other recipes); "

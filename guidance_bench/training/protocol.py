@@ -22,7 +22,7 @@ from ..storage.folder_lock import alone
 from ..storage.pinned import pinned
 from .data.dataset import InMemory, TrainingData
 from .data.source import Source, open_source
-from .execution import Execution
+from .execution import Execution, explained
 from .recipe import RECIPES, RecipeBase, TrainingRecipe, decay_names
 from .trainer import Trainer
 
@@ -107,7 +107,8 @@ def _run(
     execution: Execution,
 ) -> None:
     """Train on all processes together; the first writes the result."""
-    trainer = Trainer(recipe, data, untrained(recipe, data), place, place.name, device, execution)
+    with explained(place.name, recipe, execution):  # the network and its averages may be too large already
+        trainer = Trainer(recipe, data, untrained(recipe, data), place, place.name, device, execution)
     if trainer.accelerator.is_main_process:
         sweep(place)
         write_json(place / RECIPE_FILE, spec)

@@ -98,6 +98,11 @@ def test_out_of_memory_names_the_knobs(tmp_path, data, monkeypatch):
         make(recipe(), data, tmp_path, "cpu", Execution())
 
 
+def test_a_network_that_does_not_fit_names_the_knobs_too(tmp_path, data):
+    with pytest.raises(gb.UserError, match=r"out of memory: give accumulate=2"):
+        make(recipe(hidden_size=4_000_000), data, tmp_path, "cpu", Execution())
+
+
 def test_a_plug_in_recipe_and_source_go_through_the_same_door(tmp_path, capsys):
     file = tmp_path / "mine.py"
     file.write_text(

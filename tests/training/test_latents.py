@@ -93,6 +93,30 @@ def test_encoding_stopped_in_the_middle_goes_on_and_ends_the_same(images, tmp_pa
         encode(job(images, flip=False), tmp_path / "cut", CPU)
 
 
+def test_a_damaged_shard_or_a_mended_image_costs_one_shard(images, tmp_path, monkeypatch):
+    folder = tmp_path / "z"
+    whole = encode(job(images), folder, CPU).read_bytes()
+    gb.SOURCES.create("latents", path=str(folder)).load()
+    file = folder / "shard_00001.safetensors"
+    content = file.read_bytes()
+    file.write_bytes(content[:-5] + bytes([content[-5] ^ 1]) + content[-4:])
+    with pytest.raises(gb.UserError, match=r"shard_00001\.safetensors' is damaged: .*delete 'shard_00001\.json'"):
+        gb.SOURCES.create("latents", path=str(folder)).load()
+    with pytest.raises(gb.UserError, match=r"does not fit its shard_00001\.json: delete 'shard_00001\.json' beside it"):
+        encode(job(images), folder, CPU)
+    file.with_suffix(".json").unlink()
+    real, made = encoding._make, []
+    monkeypatch.setattr(encoding, "_make", lambda *words: made.append(words[2]) or real(*words))
+    assert encode(job(images), folder, CPU).read_bytes() == whole and made == [4]
+    picture = sorted((images / "b").iterdir())[-1]  # of the last shard
+    good = picture.read_bytes()
+    picture.write_bytes(good[:60])
+    with pytest.raises(gb.UserError, match=f"{picture.name}' cannot be decoded"):
+        encode(job(images), folder, CPU)
+    picture.write_bytes(good)
+    assert encode(job(images), folder, CPU).read_bytes() == whole and made == [4, 8, 8]
+
+
 def test_rows_are_drawn_from_the_posterior_and_mirrored(images, tmp_path):
     encode(job(images), tmp_path / "z", CPU)
     data = gb.SOURCES.create("latents", path=str(tmp_path / "z")).load()

@@ -53,10 +53,13 @@ class Encoding:
     @property
     def plan(self) -> str:
         """Names what is encoded how; a folder holds shards of one plan."""
-        root = self.images.folder
-        files = [[str(f.relative_to(root)), f.stat().st_size] for f in self.images.files]
+        names = [str(f.relative_to(self.images.folder)) for f in self.images.files]
         about = [self.autoencoder.name, self.autoencoder.weights, self.size, self.flip, self.shard]
-        return short_hash([files, about])
+        return short_hash([names, about])
+
+    def part(self, first: int, stop: int) -> str:
+        """Names a shard: the plan and the sizes of its files, of which one may be mended after an error."""
+        return short_hash([self.plan, first, [f.stat().st_size for f in self.images.files[first:stop]]])
 
 
 def encode(job: Encoding, folder: Path, device: torch.device) -> Path:
@@ -85,9 +88,7 @@ def encode(job: Encoding, folder: Path, device: torch.device) -> Path:
         for first in share(starts):
             stop = min(first + job.shard, count)
             file = folder / f"shard_{first // job.shard:05d}.safetensors"
-            pinned(
-                file, file.with_suffix(".json"), SHARD_KEYS, lambda f=file, a=first, b=stop: _make(job, f, a, b, plan)
-            )
+            _shard(job, file, first, stop)
             progress.update(stop - first)
     gather([0])
     agree(lambda: _index(job, folder, len(starts), plan))
@@ -106,6 +107,15 @@ def _claim(folder: Path, plan: str) -> None:
     elif read_sealed(file, ("plan",))["plan"] != plan:
         raise UserError(f"to={str(folder)!r} holds latents of other images or settings: give another folder")
     sweep(folder)
+
+
+def _shard(job: Encoding, file: Path, first: int, stop: int) -> None:
+    """Make a shard, unless it is there, of these files and sound."""
+    plan, pin = job.part(first, stop), file.with_suffix(".json")
+    if pin.exists() and read_sealed(pin, SHARD_KEYS)["plan"] != plan:
+        pin.unlink()  # a file of it is another now
+    again = f"delete {pin.name!r} beside it and run the same command to make it again"
+    pinned(file, pin, SHARD_KEYS, lambda: _make(job, file, first, stop, plan), again=again)
 
 
 def _make(job: Encoding, file: Path, first: int, stop: int, plan: str) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
@@ -12,12 +12,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ...core.console import bar
 from ...core.errors import UserError
 from ...core.identity import short_hash
 from ...core.parameters import param
 from ...networks.autoencoders.base import Autoencoder, load_autoencoder
 from ...storage.checkpoint_files.reading import read_checkpoint
-from ...storage.files import read_sealed
+from ...storage.files import read_sealed, sha256_of
+from ...storage.verified import Verified, state_of
 from ..data.dataset import Normal, TrainingData, check_labels
 from ..data.source import Source, register_source
 from ..latents.shards import INDEX, INDEX_KEYS, mapped
@@ -106,6 +108,7 @@ class Latents(Source):
     def _ours(self, folder: Path) -> LatentShards:
         known = read_sealed(folder / INDEX, INDEX_KEYS)
         shards = [mapped(folder / name) for name in known["shards"]]
+        _check_hashes(folder, known["shards"])
         labels = np.concatenate([shard["labels"] for shard in shards]).astype(np.int64)
         check_labels(labels, len(known["classes"]), str(folder))
         if len(labels) != known["count"]:
@@ -134,6 +137,27 @@ class Latents(Source):
         scale = (self.multiplier / std).astype(np.float32)
         classes = [str(label) for label in range(count)]
         return LatentShards(name, shards, labels, classes, mean, scale, self.autoencoder)
+
+
+def _check_hashes(folder: Path, shards: Mapping[str, str]) -> None:
+    """Hold shards to their hashes; files that were found sound and have not changed since are not read again.
+
+    Raises:
+        UserError: a shard is damaged; it is named.
+    """
+    states = {name: state_of(folder / name) for name in shards}
+    digest, verified, now = short_hash(dict(shards)), Verified(folder), Verified.now()
+    if verified.digest(states) == digest:
+        return
+    with bar(len(shards), f"check {folder.name}", "shard") as progress:
+        for name, sha256 in shards.items():
+            if sha256_of(folder / name) != sha256:
+                raise UserError(
+                    f"shard {str(folder / name)!r} is damaged: copy it again, or delete "
+                    f"{Path(name).with_suffix('.json').name!r} beside it and encode again, which makes only that one"
+                )
+            progress.update()
+    verified.remember(digest, states, now)
 
 
 def _statistics(file: Path, channels: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
