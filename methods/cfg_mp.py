@@ -18,7 +18,7 @@ class ManifoldProjectedCFG(Guidance):
     """
 
     summary = "CFG from latents moved to where both predictions agree better"
-    paper = "CFG-MP, manifold projection, arXiv 2601.21892"
+    paper = "Improving Classifier-Free Guidance of Flow Matching via Manifold Projection, arXiv 2601.21892"
     space = "v"
     fixed_grid = True
     neutral: ClassVar = {"scale": 1.0, "moves": 0}

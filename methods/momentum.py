@@ -19,7 +19,7 @@ class MomentumGuidance(Guidance):
     """
 
     summary = "away from the mean of the earlier velocities; costs nothing"
-    paper = "Momentum Guidance, arXiv 2602.20360"
+    paper = "Momentum Guidance: Plug-and-Play Guidance for Flow Models, arXiv 2602.20360"
     space = "v"
     fixed_grid = True
     neutral: ClassVar = {"alpha": 0.0}

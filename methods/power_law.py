@@ -18,7 +18,7 @@ class PowerLawGuidance(Guidance):
     """
 
     summary = "CFG that is stronger where both predictions differ more"
-    paper = "Power-law guidance, arXiv 2502.07849"
+    paper = "Classifier-Free Guidance: From High-Dimensional Analysis to Generalized Guidance Forms, arXiv 2502.07849"
     space = "v"
     neutral: ClassVar = {"scale": 1.0}
 

@@ -22,7 +22,10 @@ class SmoothedEnergyGuidance(Guidance):
     """
 
     summary = "away from the prediction with blurred attention queries"
-    paper = "Smoothed Energy Guidance, arXiv 2408.00760"
+    paper = (
+        "Smoothed Energy Guidance: Guiding Diffusion Models with Reduced Energy Curvature of Attention, "
+        "arXiv 2408.00760"
+    )
     neutral: ClassVar = {"scale": 1.0}
 
     scale: float = param(1.5, doc="1 is no guidance; 1 + s of the paper")

@@ -27,7 +27,7 @@ class SegmentedGuidance(Guidance):
     """
 
     summary = "CFG while there is noise, skip-layer guidance near the data"
-    paper = "Segmented guidance (SGG), arXiv 2603.20584"
+    paper = "Improving Diffusion Generalization with Weak-to-Strong Segmented Guidance, arXiv 2603.20584"
     neutral: ClassVar = {"scale": 1.0, "weak_scale": 1.0}
 
     scale: float = param(1.5, doc="of CFG, for t > tau; 1 is none")

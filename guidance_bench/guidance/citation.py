@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+from .authors import AUTHORS
 from .method import METHODS
 
 ARXIV = re.compile(r"arXiv (\d{4}\.\d{4,5})")
@@ -24,7 +25,7 @@ def papers(method: str) -> list[tuple[str, str | None]]:
 def bibtex(methods: Iterable[str]) -> str:
     """An entry for each source of the methods, once; a comment above says of which methods it is.
 
-    Authors are not kept here: the entry's address leads to them.
+    Where the authors were not looked up, the entry's address leads to them.
     """
     users: dict[tuple[str, str | None], list[str]] = {}
     for method in methods:
@@ -41,6 +42,8 @@ def address(number: str) -> str:
 def _entry(title: str, number: str | None) -> str:
     key = f"arxiv{number.replace('.', '_')}" if number else re.sub(r"\W+", "_", title.lower()).strip("_")
     fields = {"title": f"{{{_escaped(title)}}}"}
+    if number in AUTHORS:
+        fields["author"] = AUTHORS[number]
     if number:
         fields |= {"year": f"20{number[:2]}", "eprint": number, "archivePrefix": "arXiv", "url": address(number)}
     lines = [f"  {name:<13} = {{{value}}}," for name, value in fields.items()]

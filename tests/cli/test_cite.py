@@ -10,6 +10,7 @@ from pybtex.database import parse_string
 
 import guidance_bench as gb
 from guidance_bench.cli.main import main
+from guidance_bench.guidance.authors import AUTHORS
 from guidance_bench.guidance.citation import bibtex, papers
 
 
@@ -23,6 +24,14 @@ def test_every_methods_papers_parse_and_none_is_lost():
         if "eprint" in entry.fields:
             assert entry.fields["url"] == f"https://arxiv.org/abs/{entry.fields['eprint']}"
             assert entry.fields["year"] == f"20{entry.fields['eprint'][:2]}"
+
+
+def test_authors_are_those_of_papers_that_are_cited_here():
+    names = gb.METHODS.names()
+    entries = parse_string(bibtex(names), "bibtex").entries.values()
+    assert {e.fields["eprint"] for e in entries if "author" in e.persons} == set(AUTHORS) and len(AUTHORS) >= 27
+    karras = parse_string(bibtex(["autoguidance"]), "bibtex").entries["arxiv2406_02507"].persons["author"]
+    assert [str(p.last_names[-1]) for p in karras][:2] == ["Karras", "Aittala"] and len(karras) == 6
 
 
 def test_methods_of_one_paper_share_an_entry(capsys):

@@ -155,13 +155,13 @@ def test_a_broken_installed_plugin_is_listed_with_its_reason_and_stops_no_other(
         cls = {"a b": ":Spaced", "sound": ":Sound"}.get(name, "")
         points.append(EntryPoint(name, f"registry_point_{i}{cls}", "guidance_bench.methods"))
     monkeypatch.setattr("guidance_bench.core.registry.entry_points", lambda group: points)
-    known = dict(gb.METHODS._entries)
+    methods, known = gb.METHODS, dict(gb.METHODS._entries)
     registry = Registry("method", "guidance_bench.core.randomness", lambda: Guidance)
     monkeypatch.setattr("guidance_bench.guidance.method.METHODS", registry)
     monkeypatch.setattr(gb, "register_method", registry.register)
     assert registry.names() == ["sound"] and registry.create("sound").parameters() == {"scale": 1.0}
     broken = registry.broken()
-    assert set(broken) == set(BROKEN) and gb.METHODS._entries == known
+    assert set(broken) == set(BROKEN) and methods._entries == known
     assert all("\n" not in reason for reason in broken.values())
     assert broken["interrupts"] == "KeyboardInterrupt" and broken["generator_exits"] == "GeneratorExit"
     for name, words in {

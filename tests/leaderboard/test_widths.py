@@ -56,18 +56,21 @@ def test_the_narrow_table_is_as_wide_as_a_text(latex_file):
     assert sum(widths) + 2 * 3 * len(widths) <= TEXT
 
 
+def typeset(table: str, folder, paper: str = "") -> str:
+    """What pdflatex says of a page with the table."""
+    page = rf"\documentclass{{article}}\usepackage{{array,booktabs}}{paper}\begin{{document}}{table}\end{{document}}"
+    (folder / "page.tex").write_text(page, encoding="utf-8")
+    done = subprocess.run(
+        ["pdflatex", "-interaction=nonstopmode", "page.tex"], cwd=folder, capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, done.stdout[-2000:]
+    return done.stdout
+
+
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="no TeX at hand")
 def test_it_compiles_without_an_overfull_box(latex_file, tmp_path):
-    page = (
-        r"\documentclass{article}\usepackage{array,booktabs}\begin{document}"
-        + latex_file.read_text()
-        + r"\end{document}"
-    )
-    (tmp_path / "page.tex").write_text(page)
-    done = subprocess.run(
-        ["pdflatex", "-interaction=nonstopmode", "page.tex"], cwd=tmp_path, capture_output=True, text=True
-    )
-    assert done.returncode == 0 and "Overfull \\hbox" not in done.stdout
+    said = typeset(latex_file.read_text(encoding="utf-8"), tmp_path)
+    assert "Overfull \\hbox" not in said
 
 
 def test_the_full_table_is_an_option(tmp_path, capsys):
@@ -75,6 +78,8 @@ def test_the_full_table_is_an_option(tmp_path, capsys):
     assert main(["leaderboard", str(folder), f"output={tmp_path}", "latex=full"]) == 0
     text = (tmp_path / "leaderboard.tex").read_text(encoding="utf-8")
     assert "FD held out" in text and "Images/s" not in text and SETTINGS not in text
+    if shutil.which("pdflatex"):
+        assert "Overfull \\hbox" not in typeset(text, tmp_path, r"\textwidth=950pt\paperwidth=1200pt")
     capsys.readouterr()
     assert main(["leaderboard", str(folder), f"output={tmp_path}", "latex=wide"]) == 2
     assert "latex='wide' is not narrow or full" in capsys.readouterr().err

@@ -38,7 +38,7 @@ def latex(sheet: Sheet, caption: str, label: str, narrow: bool = False) -> str:
     ]
     return "\n".join(
         [
-            r"% \usepackage{array,booktabs}",
+            r"% \usepackage{array,booktabs}" + ("" if narrow else "; wider than a text: cut columns, or turn the page"),
             r"\begin{table}",
             r"\centering",
             *([r"\footnotesize", r"\setlength{\tabcolsep}{3pt}"] if narrow else []),
