@@ -59,7 +59,8 @@ def publish(
     samples = StoredSamples(stores, records) if stores else {}
     written = _write(found, records, folder, samples, full_latex=full_latex)
     for table in found:
-        say(f"\n{table.benchmark}, protocol {table.protocol}: each method's best setting of those tried")
+        title = f"{table.benchmark}, protocol {table.protocol}: each method's best setting of those tried"
+        say(f"\n{textwrap.fill(title, width())}")
         say(terminal_table(table.best))
         bias = bias_note(table.settings, table.metrics)
         if bias:

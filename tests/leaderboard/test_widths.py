@@ -106,3 +106,10 @@ def test_a_terminal_table_is_as_wide_as_the_terminal_and_says_what_it_hides(stud
         assert (title in head) != (title in hidden)
     assert "Method" in head and "FD" in head and (columns == 50 or "NFE" in head)
     assert all(f"\n{method[:19]}" in "\n".join(lines) for method in table.best["method"])
+
+
+def test_the_line_above_a_table_is_not_wider_than_the_terminal(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "50")
+    assert main(["leaderboard", str(committed_results() / "digits_full"), f"output={tmp_path}"]) == 0
+    said = capsys.readouterr().out
+    assert max(len(line) for line in said.splitlines() if str(tmp_path) not in line) <= 50

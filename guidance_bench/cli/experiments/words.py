@@ -114,7 +114,8 @@ def check_option(name: str, key: str = "") -> None:
     """Raise :class:`UserError` for an option that ``run`` does not have."""
     known = options()
     if name not in known and not key.startswith(("hydra.", "hydra/")):
-        raise UserError(f"unknown option {name!r} (known: {', '.join(known)}){did_you_mean(name, known)}")
+        told = f"known: {', '.join(known)}; a benchmark's own fields: benchmark.FIELD=VALUE"
+        raise UserError(f"unknown option {name!r} ({told}){did_you_mean(name, known)}")
 
 
 @lru_cache
