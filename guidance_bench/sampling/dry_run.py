@@ -16,7 +16,8 @@ from torch import Tensor
 from ..core.errors import UserError
 from ..core.randomness import KeyedRandom
 from ..guidance.method import Guidance, Query, Step, Transition
-from ..networks.backbone import Backbone
+from ..networks.backbone import BACKBONES, Backbone
+from ..networks.own_edits import own_edit
 from .door import Weak, by_name, network
 from .driver import run_guide
 from .field import GuidedField
@@ -61,6 +62,15 @@ def queries_of(method: Guidance, backbone: Backbone) -> list[Query]:
     for step in dry_steps(method, pretender.x, pretender.labels, backbone):
         run_guide(method, step, answer)
     return asked
+
+
+def counting_network(method: Guidance, depth: int) -> Backbone:
+    """What a method's evaluations are counted on: the toy mixture, or for edits that it brings along a small SiT."""
+    toy = BACKBONES.create("toy", depth=depth).build()
+    if not any(own_edit(edit.kind) for query in queries_of(method, toy) for edit in query.edits):
+        return toy
+    shape = {"input_size": 8, "patch_size": 2, "in_channels": 2, "hidden_size": 16, "num_heads": 2, "num_classes": 4}
+    return BACKBONES.create("sit", **shape, depth=depth, tap=1).build()
 
 
 class _Pretender:

@@ -14,6 +14,10 @@ from written_formulas import swap
 
 import guidance_bench as gb
 from guidance_bench.core.randomness import KeyedRandom
+from guidance_bench.experiments.benchmark import Setting
+from guidance_bench.experiments.preflight.cost import _counted
+from guidance_bench.experiments.runner import Runner
+from guidance_bench.experiments.workspace import Workspace
 from guidance_bench.networks.own_edits import own_edit
 from guidance_bench.sampling.driver import Driver, run_guide
 from guidance_bench.sampling.dry_run import dry_steps
@@ -21,7 +25,7 @@ from guidance_bench.sampling.method_contract import make_case, tiny
 
 CASE = make_case(gb.METHODS.create("none"), "sit")
 NET, X = CASE.backbone, CASE.noise
-SIDE = 4
+SIDE, CPU = 4, torch.device("cpu")
 #: A step at t = 0.6.
 STEP = dry_steps(gb.METHODS.create("none"), X.double(), CASE.labels, NET)[4]
 DRAW = torch.Generator().manual_seed(3)
@@ -207,3 +211,10 @@ def test_a_block_without_its_attention_and_its_mlp_adds_its_gated_inputs(network
         for norm, (*shift, scale, gate) in ((block.norm1, parts[:half]), (block.norm2, parts[half:])):
             expected = expected + gate * (norm(expected) * (1 + scale) + (shift[0] if shift else 0))
     torch.testing.assert_close(made, expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize(("name", "evaluations"), [("swg", 5), ("ssg", 2), ("erg", 2), ("dropout", 2), ("cfg", 2)])
+def test_what_a_run_costs_is_known_before_it_starts(name, evaluations, tmp_path):
+    runner = Runner(gb.BENCHMARKS.create("digits"), gb.SOLVERS.create("euler", steps=3), Workspace(tmp_path), CPU)
+    counted = _counted(Setting(name, {}), runner, 6)
+    assert counted is not None and counted.main == 3 * evaluations

@@ -12,11 +12,10 @@ from ...core.errors import UserError
 from ...core.parameters import Parameter
 from ...core.registry import Registry
 from ...experiments.benchmark import BENCHMARKS
-from ...guidance.method import METHODS, Guidance
+from ...guidance.method import METHODS
 from ...metrics.base import METRICS
-from ...networks.backbone import BACKBONES, Backbone
-from ...networks.own_edits import own_edit
-from ...sampling.dry_run import queries_of
+from ...networks.backbone import BACKBONES
+from ...sampling.dry_run import counting_network
 from ...sampling.ledger import Ledger
 from ...sampling.sampler import sample
 from ...sampling.solvers import SOLVERS
@@ -79,19 +78,10 @@ def method_cost(name: str) -> str:
     ledger = Ledger()
     try:
         method, solver = METHODS.create(name), SOLVERS.create("euler", steps=STEPS)
-        net = _network(method)
+        net = counting_network(method, 12)
         sample(net, method, solver, labels=torch.tensor([0]), noise=torch.ones(1, *net.shape), weak=net, ledger=ledger)
     except UserError as error:
         return f"not counted ({error})"
     weak = f" + {ledger.weak / STEPS:.3g} of the weak network" if ledger.weak else ""
     backward = f" + {ledger.backward / STEPS:.3g} backward" if ledger.backward else ""
     return f"{ledger.main / STEPS:.3g} main evaluation{'s' if ledger.main != STEPS else ''}{weak}{backward} a step"
-
-
-def _network(method: Guidance) -> Backbone:
-    """The toy mixture, or a small SiT for edits that a method brings along: those need blocks."""
-    toy = BACKBONES.create("toy", depth=12).build()
-    if not any(own_edit(edit.kind) for query in queries_of(method, toy) for edit in query.edits):
-        return toy
-    shape = {"input_size": 8, "patch_size": 2, "in_channels": 2, "hidden_size": 16, "num_heads": 2, "num_classes": 4}
-    return BACKBONES.create("sit", **shape, depth=12, tap=4).build()

@@ -1,4 +1,4 @@
-"""What a job would take: evaluations counted on the toy mixture, time and memory from a probe of the real network."""
+"""What a job would take: evaluations counted on a stand-in, time and memory from a probe of the real network."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from ...core.console import duration
 from ...core.errors import UserError
 from ...core.identity import short_hash
-from ...networks.backbone import BACKBONES, Backbone
+from ...networks.backbone import Backbone
+from ...sampling.dry_run import counting_network
 from ...sampling.ledger import Ledger
 from ...sampling.sampler import sample
 from ..benchmark import Setting
@@ -93,14 +94,13 @@ def _seconds(work: Callable[[], Any]) -> float:
 
 
 def _counted(setting: Setting, runner: Runner, depth: int) -> Ledger | None:
-    toy = BACKBONES.create("toy", depth=depth).build()
-    ledger, noise = Ledger(), torch.ones(1, 2, 1, 1)
-    alike = {k: v for k, v in setting.parameters.items() if k != "channels"}  # the toy has two, and each costs the same
-    method = Setting(setting.method, alike)
+    ledger = Ledger()
+    alike = {k: v for k, v in setting.parameters.items() if k != "channels"}  # it has two, and each costs the same
     try:
-        sample(
-            toy, method.create(), runner.solver, labels=torch.tensor([0]), noise=noise, weak=toy, ledger=ledger
-        )  # fmt: skip
+        method = Setting(setting.method, alike).create()
+        net = counting_network(method, depth)
+        noise = torch.ones(1, *net.shape)
+        sample(net, method, runner.solver, labels=torch.tensor([0]), noise=noise, weak=net, ledger=ledger)
     except UserError:
         return None
     return ledger
