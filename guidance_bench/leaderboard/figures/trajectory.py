@@ -72,6 +72,7 @@ def _lines(found: dict[str, Trajectory]) -> Canvas:
 def _rows(found: dict[str, Trajectory]) -> Canvas:
     times = np.linspace(0, 1, CELLS)
     figure = canvas(8.2, 0.19 * len(found) + 1.4)
+    figure.set_layout_engine("constrained", w_pad=0.12)  # room for names, which the layout takes for shorter
     left, right = figure.subplots(1, 2, sharey=True)
     strength, update = (
         np.array([np.interp(times, own.times[::-1], values[::-1]) for own, values in pairs])
