@@ -17,6 +17,7 @@ from written_formulas import READ  # noqa: E402
 from guidance_bench.core.identity import canonical  # noqa: E402
 from guidance_bench.experiments.records import load_results  # noqa: E402
 from guidance_bench.guidance.method import METHODS  # noqa: E402
+from guidance_bench.leaderboard.collection import boards_of  # noqa: E402
 from guidance_bench.leaderboard.comparison.seeds import held_out  # noqa: E402
 from guidance_bench.leaderboard.formats.markdown import escape_markdown, markdown  # noqa: E402
 from guidance_bench.leaderboard.metric_columns import format_means  # noqa: E402
@@ -33,9 +34,23 @@ RECORDS = ROOT / "benchmarks"
 
 
 def leaderboard() -> str:
-    frame = load_results(RECORDS / "results" / "digits_full")
-    (table,) = tables(frame).values()
-    return f"{markdown(best_sheet(table.best, table.metrics))}\n{table.note}"
+    return short_table("digits_full")
+
+
+def study() -> str:
+    return short_table("fashion_mnist", only=("none", "cfg", "autoguidance", "ig", "ig_cfg"))
+
+
+#: What a table of the README leaves to the board.
+LEFT_OUT = ("CS", "Label accuracy", "Images/s", "Settings", "Tuning samples", "w_e", "Over CFG", "FD held out")
+
+
+def short_table(benchmark: str, only: tuple[str, ...] = ()) -> str:
+    """Each method's best setting: the columns that a reader compares first, of the methods ``only`` or all."""
+    (table,) = boards_of(RECORDS / "results" / benchmark)
+    hidden = (*LEFT_OUT, f"{table.primary.title} held out")
+    best = table.best[table.best["method"].isin(only)] if only else table.best
+    return markdown([field for field in best_sheet(best, table.metrics) if field.title not in hidden])
 
 
 def timing() -> str:
@@ -191,11 +206,12 @@ def reported() -> str:
     folder = RECORDS / "results" / "fashion_mnist"
     if not folder.exists():
         return "No run is committed yet."
-    (table,) = tables(load_results(folder)).values()
+    (table,) = boards_of(folder)
     return f"{markdown(best_sheet(table.best, table.metrics))}\n{table.note}"
 
 
 SECTIONS = {
+    "study": study,
     "leaderboard": leaderboard,
     "timing": timing,
     "official": official,
