@@ -124,7 +124,9 @@ class DigitsMethods(DigitsPilot):
     """Every method of the project at an equal tuning budget: what the pilot tried, then three settings on each of three
     seeds, on the networks of ``digits_full``."""
 
-    summary = "every method of ours, three settings each at and above the pilot's best, three seeds; an hour on two CPU cores"
+    summary = (
+        "every method of ours, three settings each from the pilot's best on, three seeds; an hour on two CPU cores"
+    )
     tuned_on = "digits_pilot"
     grids: ClassVar[dict[str, Grid]] = {method: around(method) for method in SWEEPS}
 

@@ -9,7 +9,7 @@ from ..shared.grids import Grid, Sweep
 
 #: Strengths of the pilot; each is twice the one before.
 WIDE = (0.025, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6)
-#: Strengths of the study, in units of the pilot's best: on four times the samples, most methods are best a little above.
+#: Strengths of the study, in units of the pilot's best, at which or above which most methods are best.
 NARROW = (1.0, 1.41, 2.0)
 
 #: What is fixed is the method's default but for: the published share of low to high frequencies (fdg); a table

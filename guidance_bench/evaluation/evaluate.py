@@ -87,9 +87,7 @@ def evaluate(
     started = time.perf_counter()
     rows = _create(metrics or DEFAULT, parameters or {})
     needs = _union(row.needs for row in rows)
-    sources = [
-        Hashed(_open(s, partial)) for s in ([samples] if isinstance(samples, (str, Path, ImageSource)) else samples)
-    ]
+    sources = _sources(samples, partial)
     extractors = after_first(lambda: extractors_for(needs, weights, pick_device(device)))
 
     def make(source: ImageSource, names: Collection[str]) -> FeatureSet:
@@ -114,6 +112,11 @@ def evaluate(
         samples=[_describe(source) for source in sources],
         seconds=time.perf_counter() - started,
     )
+
+
+def _sources(samples: str | Path | ImageSource | Sequence[str | Path | ImageSource], partial: bool) -> list[Hashed]:
+    draws = [samples] if isinstance(samples, (str, Path, ImageSource)) else samples
+    return [Hashed(_open(draw, partial)) for draw in draws]
 
 
 def make_now(metrics: Sequence[Metric], reference: FeatureSet) -> None:

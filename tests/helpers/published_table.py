@@ -66,10 +66,10 @@ def cells(name: str, row: PublishedRow) -> list[str]:
 
 
 def measured(name: str) -> str:
-    """FID of the committed records of a row, by their command; none: nobody has run it on a GPU yet."""
+    """FID of the committed records of a row, by their command; without any, that there is none yet."""
     records = read_records(RESULTS) if RESULTS.exists() else []
     found = [r["metrics"]["fid"]["mean"] for r in records if f"row={name} " in f"{r['command']} "]
-    return f"FID {sum(found) / len(found):.2f}" if found else "none yet, no GPU"
+    return f"FID {sum(found) / len(found):.2f}" if found else "none yet"
 
 
 if __name__ == "__main__":

@@ -8,8 +8,7 @@ from typing import Any
 from ...core.errors import UserError
 from ...guidance.citation import address, papers
 from ...guidance.method import METHODS, Guidance, Query
-from ...networks.backbone import BACKBONES
-from ...sampling.dry_run import queries_of
+from ...sampling.dry_run import counting_network, queries_of
 
 #: What a reader can filter by.
 NULL, WEAK, HEAD, EDIT, FIXED = "null label", "second network", "internal head", "changed forward pass", "fixed steps"
@@ -17,7 +16,6 @@ NULL, WEAK, HEAD, EDIT, FIXED = "null label", "second network", "internal head",
 
 def cards(methods: Iterable[str]) -> dict[str, dict[str, Any]]:
     """A card for each method by its name in a table; of a plug-in that is not registered here nothing but the name."""
-    toy = BACKBONES.create("toy", depth=12).build()
     found: dict[str, dict[str, Any]] = {}
     for name in methods:
         plain = name.partition("@")[0]
@@ -26,7 +24,7 @@ def cards(methods: Iterable[str]) -> dict[str, dict[str, Any]]:
             continue
         method = METHODS.create(plain)
         sources = [{"title": title, "url": address(number) if number else ""} for title, number in papers(plain)]
-        found[name] = {"idea": method.summary, "needs": needs(method, toy), "papers": sources}
+        found[name] = {"idea": method.summary, "needs": needs(method, counting_network(method, 12)), "papers": sources}
     return found
 
 
