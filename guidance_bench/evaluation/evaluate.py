@@ -86,9 +86,8 @@ def evaluate(
     """
     started = time.perf_counter()
     rows = _create(metrics or DEFAULT, parameters or {})
-    needs = _union(row.needs for row in rows)
     sources = _sources(samples, partial)
-    extractors = after_first(lambda: extractors_for(needs, weights, pick_device(device)))
+    extractors = after_first(lambda: extractors_for(_union(r.needs for r in rows), weights, pick_device(device)))
 
     def make(source: ImageSource, names: Collection[str]) -> FeatureSet:
         return extract(source, extractors, names, batch_size, source.features, source.block)
