@@ -210,12 +210,28 @@ def reported() -> str:
     return f"{markdown(best_sheet(table.best, table.metrics))}\n{table.note}"
 
 
+def bf16_line() -> str:
+    """What bfloat16 does to digits, paired by method and seed."""
+    record = read_json(RECORDS / "bf16_digits.json")
+    pairs = record["pairs"]
+    primary = next(name for name in pairs[0]["fp32"] if name.startswith("frechet"))
+    changes = [pair["bf16"][primary] / pair["fp32"][primary] - 1 for pair in pairs]
+    methods = sorted({pair["method"]["name"] for pair in pairs})
+    least, most, mean = (100 * value for value in (min(changes), max(changes), sum(changes) / len(changes)))
+    seeds = len({pair["seed"] for pair in pairs})
+    return (
+        f"On digits, bf16 changes the Fréchet distance of {', '.join(methods)} by {least:+.1f} to {most:+.1f} % "
+        f"(mean {mean:+.2f} %; same networks and noise, {seeds} seeds)."
+    )
+
+
 SECTIONS = {
     "study": study,
     "leaderboard": leaderboard,
     "timing": timing,
     "official": official,
     "gpu": gpu_line,
+    "bf16": bf16_line,
 }
 SPEED_SECTIONS = {"speed": speed, "sampling": sampling_speed, "gpu": gpu_speed}
 
