@@ -93,8 +93,8 @@ def evaluate(
         return extract(source, extractors, names, batch_size, source.features, source.block)
 
     against = load_reference(reference, _union(row.needs for row in rows if row.against != "nothing"), make)
-    if keep_reference and is_first():
-        save_reference(keep_reference, against.features, {"made_from": against.identity, **_identity(extractors)})
+    if keep_reference:
+        _keep(keep_reference, against.features, {"made_from": against.identity, **_identity(extractors)})
     possible, skipped = _possible(rows, against.features, extractors, strict=metrics is not None)
     draws = [make(source, _union(row.needs for row in possible)) for source in sources]
     make_now(possible, against.features)
@@ -116,6 +116,14 @@ def evaluate(
 def _sources(samples: str | Path | ImageSource | Sequence[str | Path | ImageSource], partial: bool) -> list[Hashed]:
     draws = [samples] if isinstance(samples, (str, Path, ImageSource)) else samples
     return [Hashed(_open(draw, partial)) for draw in draws]
+
+
+def _keep(path: str | Path, features: FeatureSet, provenance: Mapping[str, Any]) -> None:
+    """Write the reference's statistics, after what is made of its images for them has been made by all processes."""
+    if features.has("features"):
+        features.array("features")
+    if is_first():
+        save_reference(path, features, provenance)
 
 
 def make_now(metrics: Sequence[Metric], reference: FeatureSet) -> None:

@@ -141,16 +141,16 @@ def test_load_results_gives_one_row_a_record_with_numbers_as_numbers(tmp_path):
 def test_the_projects_own_records_are_sound_and_named_by_what_they_compute():
     folder = Path(gb.__file__).parent.parent / "benchmarks" / "results"
     assert folder.is_dir()
-    for path in folder.rglob("*.json"):
+    for path in folder.rglob("records/*.json"):
         record = read_record(path)
         assert path.stem in (record["run_id"], f"{record['run_id']}-{record['sha256'][:8]}")
-    assert len(gb.load_results()) == len(list(folder.rglob("*.json")))
+    assert len(gb.load_results()) == len(list(folder.rglob("records/*.json")))
 
 
 def test_ten_thousand_records_take_less_than_the_libraries_that_read_them():
     """Equal words of the records are one object: 9 kB a record of 4 kB of JSON; 16 kB if each had its own."""
     folder = committed_results() / "digits_pilot"
-    read_record(next(folder.rglob("*.json")))
+    read_record(next(folder.rglob("records/*.json")))
     tracemalloc.start()
     records = read_records(folder)
     kept, _ = tracemalloc.get_traced_memory()
@@ -161,4 +161,4 @@ def test_ten_thousand_records_take_less_than_the_libraries_that_read_them():
 def test_records_are_read_without_torch():
     program = "import sys, guidance_bench as gb; print(len(gb.load_results()), 'torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert done.stdout.split() == [str(len(list(committed_results().rglob("*.json")))), "False"]
+    assert done.stdout.split() == [str(len(list(committed_results().rglob("records/*.json")))), "False"]

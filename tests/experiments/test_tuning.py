@@ -126,7 +126,7 @@ def test_the_verb_keeps_a_record_and_goes_on(tmp_path, capsys):
 def test_the_board_shows_what_the_search_spent(tmp_path):
     found = {"scale": 1.4}
     tuning = {"benchmark": "digits", "best": {"parameters": found}, "spent": 1750}
-    tuning["search"] = {"method": "ig", "seeds": [1000]}
+    tuning |= {"search": {"method": "ig", "seeds": [1000]}, "trials": [{}, {}, {}]}
     records = [record_of("none"), record_of("ig", found), record_of("cfg", {"scale": 1.1})]
     files = write_leaderboard(records, tmp_path, tunings=[tuning])
     rows = files["leaderboard.md"].read_text(encoding="utf-8").splitlines()

@@ -60,7 +60,7 @@ def test_the_table_has_the_column_with_its_tie_mark(tmp_path):
     strengths = at((IG, 1.1), (PAG, 1.3))
     text = write_leaderboard(ALL, tmp_path, strengths=strengths)["leaderboard.md"].read_text(encoding="utf-8")
     assert "| w\\_e | Over CFG |" in text and "| 1.10 | +22.2 % |" in text and " % = |" in text
-    assert "Over CFG: the gain over CFG at the scale" in text
+    assert "Over CFG: the gain of the setting shown over CFG at the scale" in text
 
 
 def test_several_runs_are_averaged_over_time():

@@ -79,7 +79,7 @@ def test_the_full_table_is_an_option(tmp_path, capsys):
     text = (tmp_path / "leaderboard.tex").read_text(encoding="utf-8")
     assert "FD held out" in text and "Images/s" not in text and SETTINGS not in text
     if shutil.which("pdflatex"):
-        assert "Overfull \\hbox" not in typeset(text, tmp_path, r"\textwidth=950pt\paperwidth=1200pt")
+        assert "Overfull \\hbox" not in typeset(text, tmp_path, r"\textwidth=1050pt\paperwidth=1300pt")
     capsys.readouterr()
     assert main(["leaderboard", str(folder), f"output={tmp_path}", "latex=wide"]) == 2
     assert "latex='wide' is not narrow or full" in capsys.readouterr().err

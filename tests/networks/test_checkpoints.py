@@ -311,7 +311,7 @@ def test_files_of_another_kind(tmp_path):
     torch.save([torch.zeros(2)], tmp_path / "list.pt")
     refused("list.pt' holds a list, not a state dict", tmp_path / "list.pt")
     refused("nowhere.pt' is no file", tmp_path / "nowhere.pt")
-    refused("' is no file", tmp_path)
+    refused("' is a folder without model.safetensors", tmp_path)
 
 
 # -- our own checkpoints

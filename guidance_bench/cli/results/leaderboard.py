@@ -18,7 +18,7 @@ guidance-bench leaderboard [FOLDER] [output=leaderboard] [exclude=old,NAME,...]
   exclude  old: runs of a plug-in whose code has changed since; a method, or
            one version of it (mine@1a2b3c4d); a run's id
   all=true makes again what is made of the records that come with the
-           project: each benchmark's tables and figures, LEADERBOARD.md, the page
+           project: each benchmark's tables, figures, LEADERBOARD.md, the page
   latex    narrow: as wide as a text; full: all columns"""
 
 DEFAULTS = {"output": "leaderboard", "exclude": "", "latex": "narrow", "all": "false"}

@@ -15,8 +15,8 @@ guidance-bench submit OUTPUT benchmark=NAME
 Takes the records of a benchmark from an output folder into the project's
 benchmarks/results, with what strength and tune measured of them, and draws
 tables, figures and sample grids beside them. Before that each record is held to
-what verify samples=none checks; nothing is taken where one differs. A run that is
-there already is kept beside the one before: nothing is replaced."""
+what verify samples=none checks; nothing is taken where one differs. A run that
+is there already is kept beside the one before: nothing is replaced."""
 
 
 def command(arguments: Sequence[str]) -> int:
