@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import ClassVar
 
 from torch import Tensor
 
 from guidance_bench.core.parameters import param
-from guidance_bench.guidance.method import Guidance, Guide, Query, Step, extrapolate, middle_blocks, register_method
+from guidance_bench.guidance.method import Step, register_method
+from guidance_bench.guidance.weak_branch import AwayFromEdit
 from guidance_bench.networks.backbone import Edit
 from guidance_bench.networks.own_edits import register_edit
 
@@ -23,7 +23,7 @@ def dropped(edit: Edit, block: Callable[[Tensor], Tensor], tokens: Tensor) -> Te
 
 
 @register_method("dropout")
-class DropoutGuidance(Guidance):
+class DropoutGuidance(AwayFromEdit):
     """v_d + scale (v_class - v_d), v_d with dropout after some blocks, drawn anew for each block, sample and step.
 
     The weak branch of Gu and Hou, "In-situ Autoguidance: Eliciting Self-Correction in Diffusion Models", arXiv
@@ -33,20 +33,11 @@ class DropoutGuidance(Guidance):
 
     summary = "away from the same network with dropout"
     paper = "In-situ Autoguidance: Eliciting Self-Correction in Diffusion Models, arXiv 2510.17136"
-    neutral: ClassVar = {"scale": 1.0}
 
     scale: float = param(1.5, doc="1 is no guidance")
     rate: float = param(0.1, low=0.01, high=0.9, doc="share of the numbers that is dropped")
     layers: tuple[int, ...] | None = param(None, low=1, doc="blocks, from 1; none: the middle third")
 
-    def evaluations(self, depth: int) -> tuple[float, float]:
-        """Two; one at scale 1."""
-        return (1, 1) if self.scale == 1 else (2, 2)
-
-    def guide(self, step: Step, query: Query) -> Guide:
-        """One batched forward of two."""
-        if self.scale == 1:
-            return (yield query)
-        layers = middle_blocks(step.depth, self.layers)
-        cond, weak = yield query, query.edited(Edit("dropout", layers, self.rate, step.random))
-        return extrapolate(weak, cond, self.scale)
+    def edit(self, layers: tuple[int, ...], step: Step) -> Edit:
+        """Numbers dropped at random, drawn anew at each step."""
+        return Edit("dropout", layers, self.rate, step.random)

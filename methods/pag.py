@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from guidance_bench.core.parameters import param
-from guidance_bench.guidance.method import Guidance, Guide, Query, Step, extrapolate, middle_blocks, register_method
+from guidance_bench.guidance.method import Step, register_method
+from guidance_bench.guidance.weak_branch import AwayFromEdit
 from guidance_bench.networks.backbone import Edit
 
 
 @register_method("pag")
-class PerturbedAttentionGuidance(Guidance):
+class PerturbedAttentionGuidance(AwayFromEdit):
     """v_p + scale (v_class - v_p), v_p with the attention maps of some blocks replaced by the identity.
 
     Ahn et al., "Self-Rectifying Diffusion Sampling with Perturbed-Attention Guidance", arXiv 2403.17377 (repository
@@ -20,18 +19,10 @@ class PerturbedAttentionGuidance(Guidance):
 
     summary = "away from the prediction with identity attention"
     paper = "Self-Rectifying Diffusion Sampling with Perturbed-Attention Guidance, arXiv 2403.17377"
-    neutral: ClassVar = {"scale": 1.0}
 
     scale: float = param(1.5, doc="1 is no guidance; 1 + s of the paper")
     layers: tuple[int, ...] | None = param(None, low=1, doc="blocks, from 1; none: the middle third")
 
-    def evaluations(self, depth: int) -> tuple[float, float]:
-        """Two; one at scale 1."""
-        return (1, 1) if self.scale == 1 else (2, 2)
-
-    def guide(self, step: Step, query: Query) -> Guide:
-        """One batched forward of two."""
-        if self.scale == 1:
-            return (yield query)
-        cond, weak = yield query, query.edited(Edit("identity_attention", middle_blocks(step.depth, self.layers)))
-        return extrapolate(weak, cond, self.scale)
+    def edit(self, layers: tuple[int, ...], step: Step) -> Edit:
+        """Attention that leaves every token to itself."""
+        return Edit("identity_attention", layers)

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
-from typing import ClassVar
 
 from guidance_bench.core.parameters import param
-from guidance_bench.guidance.method import Guidance, Guide, Query, Step, extrapolate, middle_blocks, register_method
+from guidance_bench.guidance.method import Step, register_method
+from guidance_bench.guidance.weak_branch import AwayFromEdit
 from guidance_bench.networks.backbone import Edit
 
 
 @register_method("seg")
-class SmoothedEnergyGuidance(Guidance):
+class SmoothedEnergyGuidance(AwayFromEdit):
     """v_b + scale (v_class - v_b), v_b with the queries of some blocks blurred by a Gaussian over the grid of tokens.
 
     Hong, "Smoothed Energy Guidance: Guiding Diffusion Models with Reduced Energy Curvature of Attention", arXiv
@@ -26,26 +26,11 @@ class SmoothedEnergyGuidance(Guidance):
         "Smoothed Energy Guidance: Guiding Diffusion Models with Reduced Energy Curvature of Attention, "
         "arXiv 2408.00760"
     )
-    neutral: ClassVar = {"scale": 1.0}
 
     scale: float = param(1.5, doc="1 is no guidance; 1 + s of the paper")
     sigma: float | None = param(None, low=0.1, doc="of the blur, in tokens; none: the mean query")
     layers: tuple[int, ...] | None = param(None, low=1, doc="blocks, from 1; none: the middle third")
 
-    def evaluations(self, depth: int) -> tuple[float, float]:
-        """Two; one at scale 1."""
-        return (1, 1) if self.scale == 1 else (2, 2)
-
-    def guide(self, step: Step, query: Query) -> Guide:
-        """One batched forward of two."""
-        if self.scale == 1:
-            return (yield query)
-        cond, weak = yield (
-            query,
-            query.edited(
-                Edit(
-                    "query_blur", middle_blocks(step.depth, self.layers), math.inf if self.sigma is None else self.sigma
-                )
-            ),
-        )
-        return extrapolate(weak, cond, self.scale)
+    def edit(self, layers: tuple[int, ...], step: Step) -> Edit:
+        """Queries blurred over the grid of tokens."""
+        return Edit("query_blur", layers, math.inf if self.sigma is None else self.sigma)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from guidance_bench.core.parameters import param
-from guidance_bench.guidance.method import Guidance, Guide, Query, Step, extrapolate, middle_blocks, register_method
+from guidance_bench.guidance.method import Step, register_method
+from guidance_bench.guidance.weak_branch import AwayFromEdit
 from guidance_bench.networks.backbone import Edit
 from guidance_bench.networks.own_edits import register_edit
 
@@ -41,7 +40,7 @@ def swapped(rows: Tensor, ratio: float) -> Tensor:
 
 
 @register_method("ssg")
-class SelfSwapGuidance(Guidance):
+class SelfSwapGuidance(AwayFromEdit):
     """v_s + scale (v_class - v_s), v_s with a share of unlike tokens, then of unlike channels, swapped before some
     blocks.
 
@@ -52,20 +51,11 @@ class SelfSwapGuidance(Guidance):
 
     summary = "away from the prediction with the most unlike tokens and channels swapped"
     paper = "Guiding a Diffusion Model by Swapping Its Tokens, arXiv 2604.08048"
-    neutral: ClassVar = {"scale": 1.0}
 
     scale: float = param(1.5, doc="1 is no guidance; 1 + s of the paper")
     ratio: float = param(0.1, low=0.001, high=0.5, doc="swapped pairs over tokens, and over channels; at least one")
     layers: tuple[int, ...] | None = param(None, low=1, doc="blocks, from 1; none: the middle third")
 
-    def evaluations(self, depth: int) -> tuple[float, float]:
-        """Two; one at scale 1."""
-        return (1, 1) if self.scale == 1 else (2, 2)
-
-    def guide(self, step: Step, query: Query) -> Guide:
-        """One batched forward of two."""
-        if self.scale == 1:
-            return (yield query)
-        layers = middle_blocks(step.depth, self.layers)
-        cond, weak = yield query, query.edited(Edit("self_swap", layers, self.ratio))
-        return extrapolate(weak, cond, self.scale)
+    def edit(self, layers: tuple[int, ...], step: Step) -> Edit:
+        """Unlike tokens, then channels, swapped."""
+        return Edit("self_swap", layers, self.ratio)

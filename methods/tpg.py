@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 import torch
 from torch import Tensor
 
 from guidance_bench.core.parameters import param
-from guidance_bench.guidance.method import Guidance, Guide, Query, Step, extrapolate, middle_blocks, register_method
+from guidance_bench.guidance.method import Step, register_method
+from guidance_bench.guidance.weak_branch import AwayFromEdit
 from guidance_bench.networks.backbone import Edit
 from guidance_bench.networks.own_edits import register_edit
 
@@ -22,7 +21,7 @@ def shuffle_stream(edit: Edit, tokens: Tensor) -> Tensor:
 
 
 @register_method("tpg")
-class TokenPerturbationGuidance(Guidance):
+class TokenPerturbationGuidance(AwayFromEdit):
     """v_s + scale (v_class - v_s), v_s with the tokens of some blocks in a random order, drawn anew for each block and
     step.
 
@@ -35,7 +34,6 @@ class TokenPerturbationGuidance(Guidance):
 
     summary = "away from the prediction with shuffled tokens"
     paper = "Token Perturbation Guidance for Diffusion Models, arXiv 2506.10036"
-    neutral: ClassVar = {"scale": 1.0}
 
     scale: float = param(1.5, doc="1 is no guidance; 1 + s of the paper")
     layers: tuple[int, ...] | None = param(None, low=1, doc="blocks, from 1; none: the middle third")
@@ -43,17 +41,6 @@ class TokenPerturbationGuidance(Guidance):
         "read", choices=("read", "stream"), quiet=True, doc="what is shuffled: what a block reads, or all"
     )
 
-    def evaluations(self, depth: int) -> tuple[float, float]:
-        """Two; one at scale 1."""
-        return (1, 1) if self.scale == 1 else (2, 2)
-
-    def guide(self, step: Step, query: Query) -> Guide:
-        """One batched forward of two."""
-        if self.scale == 1:
-            return (yield query)
-        kind = "token_shuffle" if self.form == "read" else "stream_shuffle"
-        cond, weak = yield (
-            query,
-            query.edited(Edit(kind, middle_blocks(step.depth, self.layers), random=step.random)),
-        )
-        return extrapolate(weak, cond, self.scale)
+    def edit(self, layers: tuple[int, ...], step: Step) -> Edit:
+        """Tokens in another order, drawn anew at each step."""
+        return Edit("token_shuffle" if self.form == "read" else "stream_shuffle", layers, random=step.random)
