@@ -16,9 +16,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn.functional import gelu
 
-from guidance_bench.storage.files import sha256_of
-
-from ..shared.own_files import missing, read_own
+from ..shared.own_files import own_file, read_own
 from .data import to_latents
 
 HERE = Path(__file__).parent
@@ -58,9 +56,6 @@ def load_classifier() -> tuple[Classifier, dict[str, Any]]:
         UserError: its file is missing or damaged.
     """
     known = read_own(HERE / "classifier.json", PIN)
-    weights = HERE / "classifier.safetensors"
-    if not weights.is_file() or sha256_of(weights) != known["sha256"]:
-        raise missing(weights)
     classifier = Classifier()
-    classifier.load_state_dict(load_file(weights))
+    classifier.load_state_dict(load_file(own_file(HERE / "classifier.safetensors", known["sha256"])))
     return classifier.eval(), known

@@ -6,7 +6,6 @@ their feature space is another: numbers under the two are not comparable.
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +13,9 @@ import torch
 from safetensors.torch import save_file
 from torch.nn.functional import cross_entropy
 
-from guidance_bench.core.errors import UserError
 from guidance_bench.storage.files import atomic, sha256_of, write_sealed
 
+from ..shared.own_files import into_folder
 from .classifier import Classifier
 from .data import load_images, to_latents
 
@@ -67,9 +66,4 @@ def make_classifier(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 2:
-        sys.exit("usage: python -m guidance_bench.benchmarks.digits.make FOLDER")
-    try:
-        make_classifier(Path(sys.argv[1]))
-    except UserError as error:
-        sys.exit(f"guidance-bench: {error}")
+    into_folder("guidance_bench.benchmarks.digits.make", make_classifier)

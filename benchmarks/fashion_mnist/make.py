@@ -7,7 +7,6 @@ committed ones in their last bits, so runs on them have other names; the recipes
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import torch
@@ -20,6 +19,7 @@ from guidance_bench.storage.pixels import as_rgb
 from guidance_bench.training.loop import Recipe, train
 
 from ..shared.inception import BATCH, NAMES, inception_maker, save_reference
+from ..shared.own_files import into_folder
 from ..shared.pinned_networks import pin_network
 from .data import load_images, reference_images
 
@@ -58,11 +58,11 @@ def make_reference(folder: Path, device: torch.device) -> None:
     save_reference(folder, arrays, {"images": about, "network": maker.extractors[0].identity()})
 
 
+def make(folder: Path) -> None:
+    """Everything, on the GPU where there is one."""
+    make_networks(folder, pick_device("auto"))
+    make_reference(folder, pick_device("auto"))
+
+
 if __name__ == "__main__":
-    if len(sys.argv) != 2:
-        sys.exit("usage: python -m guidance_bench.benchmarks.fashion_mnist.make FOLDER")
-    try:
-        make_networks(Path(sys.argv[1]), pick_device("auto"))
-        make_reference(Path(sys.argv[1]), pick_device("auto"))
-    except UserError as error:
-        sys.exit(f"guidance-bench: {error}")
+    into_folder("guidance_bench.benchmarks.fashion_mnist.make", make)

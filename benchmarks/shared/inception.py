@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from guidance_bench.experiments.benchmark import Evaluator
@@ -24,7 +23,7 @@ from guidance_bench.features.kept import FeatureMaker
 from guidance_bench.storage.files import atomic, sha256_of, write_sealed
 from guidance_bench.storage.hub import Wanted
 
-from .own_files import missing, read_own
+from .own_files import own_file, read_own
 
 SPACE = "inception"
 NAMES = ("features", "spatial")
@@ -78,12 +77,6 @@ def load_reference(folder: Path) -> tuple[FeatureSet, dict[str, Any]]:
         UserError: a file is missing or damaged.
     """
     known = read_own(folder / "reference.json", KEYS)
-    file = folder / "reference.safetensors"
-    try:
-        halves = load_file(file) if sha256_of(file) == known["sha256"] else None
-    except (OSError, SafetensorError):
-        halves = None
-    if halves is None:
-        raise missing(file)
+    halves = load_file(own_file(folder / "reference.safetensors", known["sha256"]))
     features = FeatureSet({k: v.astype(np.float32) for k, v in halves.items()}, space=SPACE, title="the reference")
     return features, known

@@ -17,7 +17,7 @@ from guidance_bench.networks.backbone import Backbone
 from guidance_bench.networks.checkpoints import load_backbone, save_backbone
 from guidance_bench.storage.files import sha256_of, write_sealed
 
-from .own_files import missing, read_own
+from .own_files import own_file, read_own
 
 #: What the JSON holds.
 KEYS = ("recipe", "sha256", "trained_sha256", "seconds", "losses", "parameters")
@@ -58,8 +58,6 @@ def pinned_networks(folder: Path, device: torch.device) -> Networks:
 
 def _load(folder: Path, name: str, device: torch.device) -> tuple[Backbone, dict[str, Any]]:
     known = read_own(folder / f"{name}.json", KEYS)
-    file = folder / f"{name}.safetensors"
-    if not file.is_file() or sha256_of(file) != known["sha256"]:
-        raise missing(file)
+    file = own_file(folder / f"{name}.safetensors", known["sha256"])
     network = load_backbone(file, device=str(device)).eval()
     return network, {k: known[k] for k in ("sha256", "seconds", "parameters")}
