@@ -96,6 +96,21 @@ def features(rounds: int, device: torch.device) -> dict[str, Any]:
     return _table(times.seconds, relative_difference=float(error), images=len(images))
 
 
+def features_like(
+    mixing: NDArray[np.float32], count: int, spread: float, rng: np.random.Generator
+) -> NDArray[np.float32]:
+    """Features (count, D) of low intrinsic dimension, as real ones: neither all nor none lie inside each other's balls.
+
+    Args:
+        mixing: (d, D), what the few dimensions become; that of both sets that are compared.
+        count: rows.
+        spread: noise in all dimensions.
+        rng: the draws.
+    """
+    rows = rng.standard_normal((count, len(mixing)), dtype=np.float32) @ mixing
+    return rows + rng.standard_normal((count, mixing.shape[1]), dtype=np.float32) * np.float32(spread)
+
+
 def _ours(real: NDArray[Any], fake: NDArray[Any]) -> tuple[float, float]:
     return precision_recall(real, fake)
 
@@ -114,13 +129,8 @@ def _one_precision(name: str, threads: int) -> tuple[float, int, tuple[float, fl
     """Seconds, peak bytes and result, in a process of its own."""
     limit_threads(threads)
     rng = np.random.default_rng(0)
-    # Features of low intrinsic dimension, as real ones: neither all nor none lie inside.
     mixing = rng.standard_normal((32, DIMENSIONS), dtype=np.float32)
-    real, fake = (
-        rng.standard_normal((10_000, 32), dtype=np.float32) @ mixing
-        + rng.standard_normal((10_000, DIMENSIONS), dtype=np.float32) * scale
-        for scale in (0.3, 0.4)
-    )
+    real, fake = (features_like(mixing, 10_000, spread, rng) for spread in (0.3, 0.4))
     started = time.perf_counter()
     result = _PRECISION[name](real, fake)
     return time.perf_counter() - started, _peak_bytes(), result

@@ -28,8 +28,8 @@ MEASUREMENTS: dict[str, Callable[[int, torch.device], dict[str, Any]]] = {
     "small_gpu": gpu.small_gpu,
     "evaluation_gpu": gpu.evaluation_gpu,
 }
-#: What is measured where no name is given: on a GPU what is sized for it, and training, which fits itself.
-ON_GPU = ("sampling_gpu", "methods_gpu", "small_gpu", "training", "evaluation_gpu")
+#: Those that need a CUDA GPU.
+NEED_GPU = ("sampling_gpu", "methods_gpu", "small_gpu", "evaluation_gpu")
 
 
 @dataclass(frozen=True)
@@ -93,16 +93,19 @@ def measure(names: Sequence[str], rounds: int, threads: int, device: torch.devic
     """The record of the measurements ``names`` (where empty: all that are for the device).
 
     Raises:
-        UserError: there is no measurement of a name, or fewer than one round or thread.
+        UserError: there is no measurement of a name, it needs a GPU, or fewer than one round or thread.
     """
     for name in names:
         if name not in MEASUREMENTS:
             known = ", ".join(MEASUREMENTS)
             raise UserError(f"only={name!r} is not one of {known}{did_you_mean(name, MEASUREMENTS)}")
+        if name in NEED_GPU and device.type != "cuda":
+            raise UserError(f"only={name!r} needs a CUDA GPU, and device is {device.type}")
     if rounds < 1 or threads < 1:
         raise UserError(f"rounds={rounds} and threads={threads} must be at least 1")
     limit_threads(threads)
-    wanted = names or (ON_GPU if device.type == "cuda" else [n for n in MEASUREMENTS if not n.endswith("_gpu")])
+    # training has sizes of its own for a GPU
+    wanted = names or ((*NEED_GPU, "training") if device.type == "cuda" else MEASUREMENTS.keys() - NEED_GPU)
     results = {name: MEASUREMENTS[name](rounds, device) for name in MEASUREMENTS if name in wanted}
     return {"rounds": rounds, "results": results, "environment": describe(device)}
 

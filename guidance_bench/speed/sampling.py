@@ -27,6 +27,8 @@ DIGITS = {
 }
 SIT_XL = {"hidden_size": 1152, "depth": 28, "num_heads": 16, "input_size": 32, "tap": 8}
 SCALE = 1.4
+#: Methods whose time is compared.
+COSTED = ("none", "ig", "cfg", "cfg_interval", "ig_cfg")
 
 
 @dataclass
@@ -124,10 +126,7 @@ def sampling(rounds: int, device: torch.device) -> dict[str, Any]:
         "batch": work.batch,
         "speed_over_plain": {name: times.ratio("plain loop, fp32", name) for name in ours},
         "speed_over_plain_bf16": times.ratio("plain loop, bf16", "bf16, compiled"),
-        "share_of_products": {
-            name: work.steps * work.operations() / times.median(name) / times.values[f"{name[:4]} products"]
-            for name in ours
-        },
+        "share_of_products": shares(times, work.steps * work.operations(), ours),
         "operations_per_second": {name: times.values[name] for name in ("fp32 products", "bf16 products")},
         "difference": differences(times, "plain loop, fp32", ours),
         "seconds": times.seconds,
@@ -137,19 +136,13 @@ def sampling(rounds: int, device: torch.device) -> dict[str, Any]:
 def methods(rounds: int, device: torch.device) -> dict[str, Any]:
     """What guidance costs: IG over none, CFG in an interval over none, IG+CFG over CFG; the loop's own overhead."""
     work = Workload(SIT_B, 4, 5, device)
-    names = ("none", "ig", "cfg", "cfg_interval", "ig_cfg")
-    tasks: dict[str, Callable[[], Any]] = {name: work.ours(name) for name in names}
+    tasks: dict[str, Callable[[], Any]] = {name: work.ours(name) for name in COSTED}
     tasks["the forward passes of none alone"] = bare(work, work.network)
     times = alternate(tasks, rounds, device)
     return {
         "network": "SiT-B/2",
         "batch": work.batch,
-        "cost": {
-            "ig / none": times.ratio("ig", "none"),
-            "ig_cfg / cfg": times.ratio("ig_cfg", "cfg"),
-            "cfg at t <= 0.7 / none": times.ratio("cfg_interval", "none"),
-            "cfg / none": times.ratio("cfg", "none"),
-        },
+        "cost": costs(times),
         "overhead": times.ratio("none", "the forward passes of none alone") - 1,
         "seconds": times.seconds,
     }
@@ -182,6 +175,21 @@ def bare(work: Workload, network: Backbone) -> Callable[[], None]:
             network(x, t, work.labels)
 
     return run
+
+
+def costs(times: Times) -> dict[str, float]:
+    """Time of each of :data:`COSTED` over the method that it adds to."""
+    return {
+        "ig / none": times.ratio("ig", "none"),
+        "ig_cfg / cfg": times.ratio("ig_cfg", "cfg"),
+        "cfg at t <= 0.7 / none": times.ratio("cfg_interval", "none"),
+        "cfg / none": times.ratio("cfg", "none"),
+    }
+
+
+def shares(times: Times, operations: float, names: tuple[str, ...]) -> dict[str, float]:
+    """Operations a second over the measured rate of products in the precision that a task's name begins with."""
+    return {name: operations / times.median(name) / times.values[f"{name[:4]} products"] for name in names}
 
 
 def differences(times: Times, peer: str, names: tuple[str, ...]) -> dict[str, float]:
