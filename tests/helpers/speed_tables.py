@@ -1,0 +1,118 @@
+"""The tables and sentences of what was timed, and of what bfloat16 does, made from committed records."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from guidance_bench.speed.measure import rows as speed_rows
+from guidance_bench.storage.files import read_json
+
+RECORDS = Path(__file__).parents[2] / "benchmarks"
+WORK = {
+    "frechet": "Fréchet distance, 2048 dimensions",
+    "precision": "precision and recall, 10,000 x 10,000",
+    "features": "Inception features of 256 x 256 images",
+}
+PROGRAMS = {"scipy": "SciPy's sqrtm (ADM)", "torch_fidelity": "torch-fidelity"}
+
+
+def sampling_speed() -> str:
+    """What was measured of sampling and training, with goals, and what was missed."""
+    record = read_json(RECORDS / "speed_sampling.json")
+    results = record["results"]
+    shares = ", ".join(f"{100 * v:.0f} % ({k})" for k, v in results["sampling"]["share_of_products"].items())
+    return (
+        with_goals(results)
+        + f"\nMedians of {record['rounds']} alternating rounds on {record['environment']['device']} "
+        f"(`guidance-bench speed only={','.join(results)}`). SiT-B/2 reaches {shares} of the machine's own rate of "
+        "matrix products in the same precision."
+    )
+
+
+def with_goals(results: Mapping[str, Any]) -> str:
+    """Every ratio that has a goal."""
+    lines = [
+        [work, f"{value:.2f}" if value >= 0.1 else f"{value:.4f}", goal, "yes" if met else "**no**"]
+        for work, value, goal, met in speed_rows(dict(results))
+    ]
+    return grid(["work", "measured", "goal", "met"], lines)
+
+
+def gpu_speed() -> str:
+    """What was measured on a GPU, with goals, and what was missed."""
+    record = read_json(RECORDS / "speed_gpu.json")
+    results, where = record["results"], record["environment"]
+    xl, methods, evaluation = (results[name] for name in ("sampling_gpu", "methods_gpu", "evaluation_gpu"))
+    shares = ", ".join(f"{100 * v:.0f} % ({k})" for k, v in xl["share_of_products"].items())
+    noise = 100 * methods["cost"]["euler_maruyama / euler"] - 100
+    rates = ", ".join(f"{v / 1e12:.0f} ({k[:4]})" for k, v in xl["operations_per_second"].items())
+    apart = ", ".join(f"{v:.0e} ({k})" for k, v in xl["difference"].items())
+    sentences = (
+        f"Medians of {record['rounds']} alternating rounds on one {where['device']}, CUDA {where['cuda']}, torch "
+        f"{where['packages']['torch']} (`guidance-bench speed device=cuda`).",
+        f"SiT-XL/2 runs IG+CFG at batch {xl['batch']}; IG, CFG, overhead at batch {methods['batch']} in bf16.",
+        f"The card's own rate of matrix products is {rates} TFLOP/s, of which sampling reaches {shares}.",
+        f"Samples differ from the plain TF32 loop's by {apart}: relative L2 after {xl['steps']} steps, random weights.",
+        f"A stochastic solver's keyed noise adds {noise:.1f} % to a step.",
+        f"Inception takes {evaluation['inception_images_per_second']:,.0f} images of 256 x 256 a second in float32.",
+        f"FID, precision and recall of {evaluation['samples']:,} samples peak at "
+        f"{evaluation['peak_gpu_memory'] / 1e9:.1f} GB of GPU memory.",
+    )
+    return with_goals(results) + "\n" + "\n".join(sentences)
+
+
+def gpu_line() -> str:
+    """The one sentence of the README."""
+    record = read_json(RECORDS / "speed_gpu.json")
+    xl = record["results"]["sampling_gpu"]
+    fast = "bf16, compiled"
+    return (
+        f"On one {record['environment']['device']}, SiT-XL/2 with IG+CFG in bf16 and compiled is "
+        f"{xl['speed_over_plain'][fast]:.2f} times as fast as the programs' loop in TF32 and "
+        f"{xl['speed_over_plain_bf16'][fast]:.2f} times as fast as that loop in bf16, at "
+        f"{100 * xl['share_of_products'][fast]:.0f} % of the card's rate of matrix products."
+    )
+
+
+def speed() -> str:
+    record = read_json(RECORDS / "speed.json")
+    rows = []
+    for work, result in record["results"].items():
+        for program, ratio in result["times_ours_by_median"].items():
+            if program == "ours":
+                continue
+            memory = result.get("peak_ratio", {}).get(program)
+            difference = result.get("relative_difference")
+            error = difference.get(program) if isinstance(difference, dict) else difference
+            rows.append([WORK[work], PROGRAMS[program], f"{ratio:.1f}", f"{memory:.1f}" if memory else "", error])
+    head = ["work", "against", "its time / ours", "its peak memory / ours", "relative difference"]
+    return (
+        grid(head, rows)
+        + f"\nMedians of alternating runs on {record['environment']['device']} (`guidance-bench speed`)."
+    )
+
+
+def bf16_line() -> str:
+    """What bfloat16 does to digits, paired by method and seed."""
+    record = read_json(RECORDS / "bf16_digits.json")
+    pairs = record["pairs"]
+    primary = next(name for name in pairs[0]["fp32"] if name.startswith("frechet"))
+    changes = [pair["bf16"][primary] / pair["fp32"][primary] - 1 for pair in pairs]
+    methods = sorted({pair["method"]["name"] for pair in pairs})
+    least, most, mean = (100 * value for value in (min(changes), max(changes), sum(changes) / len(changes)))
+    seeds = len({pair["seed"] for pair in pairs})
+    return (
+        f"On digits, bf16 changes the Fréchet distance of {', '.join(methods)} by {least:+.1f} to {most:+.1f} % "
+        f"(mean {mean:+.2f} %; same networks and noise, {seeds} seeds)."
+    )
+
+
+def grid(head: list[str], rows: list[list[Any]]) -> str:
+    lines = [head, ["---"] * len(head), *([cell(c) for c in row] for row in rows)]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def cell(value: Any) -> str:
+    return "" if value is None else f"{value:.1e}" if isinstance(value, float) else str(value)
