@@ -16,9 +16,11 @@ from guidance_bench.cli.main import main
 from guidance_bench.networks.autoencoders.base import Autoencoder
 from guidance_bench.storage.pixels import from_uint8
 from guidance_bench.training.data.class_folders import class_folders
+from guidance_bench.training.data.source import open_source
 from guidance_bench.training.latents import encode as encoding
 from guidance_bench.training.latents.encode import Encoding, encode
 from guidance_bench.training.latents.shards import mapped
+from guidance_bench.training.sources.cifar10 import BINARY, ROWS
 
 CPU = torch.device("cpu")
 
@@ -203,6 +205,29 @@ def test_class_folders_become_pixels_and_faults_are_named(images, tmp_path):
 def test_cifar10_says_what_to_unpack_where(tmp_path):
     with pytest.raises(gb.UserError, match=r"unpack cifar-10-python\.tar\.gz"):
         gb.train("digits_sit_ig", f"cifar10:{tmp_path}", tmp_path)
+
+
+def test_cifar10_in_binary_files_is_read_in_their_order(tmp_path):
+    folder = tmp_path / BINARY
+    folder.mkdir()
+    rows = np.zeros((ROWS, 3073), np.uint8)
+    rows[:, 0] = np.arange(ROWS) % 10
+    rows[3, 1 : 1 + 1024] = 7  # red
+    rows[3, 1 + 2048 + 32] = 9  # blue, second line, first column
+    rows.tofile(folder / "test_batch.bin")
+    read = open_source(f"cifar10:{tmp_path}", part="test")
+    assert read.images.shape == (ROWS, 32, 32, 3) and read.labels[:11].tolist() == [*range(10), 0]
+    assert read.images[3, 1, :2].tolist() == [[7, 0, 9], [7, 0, 0]] and not read.images[4:].any()
+
+    rows[0, 0] = 9
+    rows.tofile(folder / "test_batch.bin")
+    with pytest.raises(gb.UserError, match=r"has not 1,000 test images of each class"):
+        open_source(f"cifar10:{folder}", part="test")
+    rows[:-1].tofile(folder / "test_batch.bin")
+    with pytest.raises(gb.UserError, match=r"test_batch\.bin' holds 30,726,927 bytes, not 30,730,000"):
+        open_source(f"cifar10:{tmp_path}", part="test")
+    with pytest.raises(gb.UserError, match=r"data_batch_1\.bin' cannot be read"):
+        open_source(f"cifar10:{tmp_path}")
 
 
 def test_the_command_encodes_with_taesd_and_its_mistakes_are_one_line(images, tmp_path, monkeypatch, capsys):
