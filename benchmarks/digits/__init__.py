@@ -1,6 +1,7 @@
 """The embedded benchmark: 1,797 real handwritten digits, a small SiT with an internal head, five methods.
 
-``digits`` is sized to minutes on two CPU cores; ``digits_full`` is the study whose records come with the project.
+``digits`` is sized to minutes on two CPU cores; ``digits_full`` is the study whose records come with the project. The
+others ask one question each: which strengths, which methods, when in a trajectory, after how much training.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from ..shared.grids import Grid, grid
 from ..shared.pixel_benchmark import TrainedBenchmark
 from .classifier import load_classifier
 from .data import dataset, load_images
-from .grids import SWEEPS, WIDE, around
+from .grids import SWEEPS, WIDE, around, intervals
 
 #: What Internal Guidance inside CFG holds fixed while its own scale is swept.
 MILD_CFG = {"cfg_scale": 1.1, "cfg_high": 0.7}
@@ -133,3 +134,35 @@ class DigitsMethods(DigitsPilot):
     seeds: tuple[int, ...] = param((0, 1, 2), doc="each trains its own networks and draws its own samples")
     samples: int = param(800, low=10, doc="samples a run")
     block: int = param(200, low=1, doc="samples made together")
+
+
+@register_benchmark("digits_intervals")
+class DigitsIntervals(Digits):
+    """When guidance helps: a scale too strong for all times, over both ends of the interval, beside the same methods
+    at all times at the scale that is best there."""
+
+    summary = "when to guide: CFG and IG over 13 intervals of t each; a quarter of an hour on two CPU cores"
+    grids: ClassVar[dict[str, Grid]] = {
+        "cfg": [*grid("scale", (1.1,)), *intervals(scale=1.3)],
+        "ig": [*grid("scale", (1.7,)), *intervals(scale=2.2)],
+    }
+
+    train_steps: int = param(1350, low=1, doc="training steps of the main network")
+
+
+@register_benchmark("digits_convergence")
+class DigitsConvergence(Digits):
+    """What guidance gains as training goes on: each length of training is one with a whole schedule of its own, under
+    the same weak network.
+
+    Attributes:
+        lengths: of the main network's training in the committed study.
+    """
+
+    summary = "gain against training: one length a run (-m benchmark.train_steps=400,600,900,1350,2000)"
+    lengths: ClassVar[tuple[int, ...]] = (400, 600, 900, 1350, 2000)
+    grids: ClassVar[dict[str, Grid]] = {
+        "cfg": grid("scale", (1.1, 1.3, 1.9)),
+        "autoguidance": grid("scale", (1.1, 1.3, 1.9)),
+        "ig": grid("scale", (1.4, 1.8, 2.6)),
+    }

@@ -5,6 +5,9 @@ The pilot tries wide strengths on networks of a seed of its own; the study tries
 
 from __future__ import annotations
 
+import itertools
+from typing import Any
+
 from ..shared.grids import Grid, Sweep
 
 #: Strengths of the pilot; each is twice the one before.
@@ -101,3 +104,12 @@ PILOT_BEST: dict[str, float] = {
 def around(method: str) -> Grid:
     """A method's settings in the study: the narrow strengths around the pilot's best."""
     return SWEEPS[method].grid([PILOT_BEST[method] * factor for factor in NARROW])
+
+
+#: Ends of the intervals, between the times of 16 Euler steps.
+LOWS, HIGHS = (0.0, 0.2, 0.4, 0.6), (0.4, 0.6, 0.8, 1.0)
+
+
+def intervals(**fixed: Any) -> Grid:
+    """A method's settings over every interval that has room."""
+    return [{**fixed, "low": low, "high": high} for low, high in itertools.product(LOWS, HIGHS) if low < high]
