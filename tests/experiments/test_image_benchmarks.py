@@ -106,7 +106,7 @@ def test_cifar10_and_its_small_form_never_share_a_table(monkeypatch):
 def test_cifar10_says_which_files_go_where(monkeypatch, tmp_path):
     cifar10_module.load_images.cache_clear()
     monkeypatch.setenv(VARIABLE, str(tmp_path))
-    with pytest.raises(gb.UserError, match=r"no sound cifar-10-batches-py in .*cifar-10-python\.tar\.gz"):
+    with pytest.raises(gb.UserError, match=r"-py and no cifar-10-batches-bin in .*cifar-10-python\.tar\.gz"):
         gb.BENCHMARKS.create("cifar10").recipes(0)
 
 
