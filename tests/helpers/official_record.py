@@ -1,6 +1,7 @@
 """The largest difference from every official program: ``python tests/helpers/official_record.py`` writes the record.
 
-The record, ``benchmarks/official.json``, is what the README's table is made of; the tests hold the tolerances.
+The page of the published rows and a line of the README are made of ``benchmarks/official.json``; the tests hold the
+tolerances.
 """
 
 from __future__ import annotations
