@@ -11,6 +11,7 @@ from commands import TINY
 
 import guidance_bench as gb
 from guidance_bench.cli.main import main
+from guidance_bench.experiments.preflight import cost
 from guidance_bench.experiments.preflight.cost import activations
 
 STAND_IN = str(Path(stand_ins.__file__))
@@ -146,3 +147,9 @@ def test_words_that_run_refuses(capsys):
     assert "did you mean 'digits'" in capsys.readouterr().err
     assert main(["check", "benchmark=imagenet256", "row=sit_xl"]) == 1
     assert "unknown row 'sit_xl'" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("overhead", "a_sample", "rows"), [(0.02, 0.001, 128), (0.02, 0.01, 32), (0.0, 0.15, 2)])
+def test_the_probe_takes_so_many_samples_that_overhead_is_not_counted_as_work(monkeypatch, overhead, a_sample, rows):
+    monkeypatch.setattr(cost, "_seconds", lambda work: overhead + a_sample * work.args[1])
+    assert cost._seconds_a_sample(None) == pytest.approx(overhead / rows + a_sample)

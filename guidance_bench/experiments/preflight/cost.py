@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -21,8 +22,11 @@ from ..benchmark import Setting
 from ..runner import Runner, title
 from .findings import Finding, in_units
 
-#: Samples in the probe's forward pass.
+#: Samples in the probe's forward pass, at first; a pass of a small network is mostly overhead until it holds more.
 PROBE = 2
+#: More are taken, up to so many, until a pass lasts so many seconds.
+MOST = 128
+ENOUGH = 0.2
 #: A training step costs about as much as three forward passes of its batch.
 TRAINING = 3
 
@@ -38,7 +42,7 @@ def cost(
         seeds: of the runs.
         network, weak: the real ones; untrained where they will be trained.
     """
-    seconds = _seconds(lambda: _forward(network)) / PROBE
+    seconds = _seconds_a_sample(network)
     yield from _training(runner, seeds, {"main": (network, seconds), "weak": (weak, None)})
     total, rows = 0.0, 1
     for setting, ledger in [(setting, _counted(setting, runner, network.depth)) for setting in todo]:
@@ -64,7 +68,7 @@ def _training(
         to_train = [r for name, (of, r) in wanted.items() if of == role and _is_trained_here(r, runner, name)]
         if network is None or not to_train:
             continue
-        one = seconds or _seconds(lambda network=network: _forward(network)) / PROBE
+        one = seconds or _seconds_a_sample(network)
         steps = sum(recipe["steps"] for recipe in to_train)
         taken = TRAINING * one * sum(recipe["steps"] * recipe["batch"] for recipe in to_train)
         words = f"{role} network, {steps} steps in all, about {duration(taken)}"
@@ -76,9 +80,17 @@ def _is_trained_here(recipe: dict[str, Any], runner: Runner, name: str) -> bool:
     return "sha256" not in recipe and "steps" in recipe and not finished.is_file()
 
 
-def _forward(network: Backbone) -> None:
-    x = torch.zeros(PROBE, *network.shape, device=network.device)
-    t, y = torch.full((PROBE,), 0.5, device=x.device), torch.zeros(PROBE, dtype=torch.int64, device=x.device)
+def _seconds_a_sample(network: Backbone) -> float:
+    """Of a forward pass of as many samples as keep the device busy."""
+    rows = PROBE
+    while (taken := _seconds(partial(_forward, network, rows))) < ENOUGH and rows < MOST:
+        rows *= 4
+    return taken / rows
+
+
+def _forward(network: Backbone, rows: int = PROBE) -> None:
+    x = torch.zeros(rows, *network.shape, device=network.device)
+    t, y = torch.full((rows,), 0.5, device=x.device), torch.zeros(rows, dtype=torch.int64, device=x.device)
     network(x, t, y).velocity.sum().item()
 
 
