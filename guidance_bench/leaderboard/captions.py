@@ -27,9 +27,12 @@ def protocol_facts(settings: pd.DataFrame) -> dict[str, str]:
 
 
 def _network(recipe: Mapping[str, Any]) -> str:
-    parts = [str(recipe.get("backbone", "unnamed"))]
+    parts = [str(recipe.get("recipe", recipe.get("backbone", "unnamed")))]
     if "steps" in recipe:
         parts.append(f"trained for {recipe['steps']:,} steps")
+    if "recipe" in recipe:  # of a network that a user has trained
+        parts[-1] += f" on {str(recipe.get('data', '?')).partition('@')[0]}"
+        parts += [f"EMA {recipe['ema']}"] if "ema" in recipe else []
     if "sha256" in recipe:
         parts.append(f"sha256 {recipe['sha256'][:12]}")
     return ", ".join(parts)

@@ -14,6 +14,7 @@ from ..core.errors import UserError
 from ..core.parameters import Configurable
 from ..core.randomness import KeyedRandom
 from ..core.registry import Registry
+from .origin import Origin
 from .own_edits import own_edit, own_kinds
 
 #: Kinds of edit that draw random numbers.
@@ -84,6 +85,7 @@ class Backbone(nn.Module):
         tokens: tokens T of its attention maps, a square grid; 0: it has none to show.
         data_time: the network was trained with t = 0 noise, t = 1 data and v = x0 - eps (upstream SiT, LightningDiT).
             Set by the loader; :meth:`forward` is the only place that converts.
+        origin: of a network that was trained here, what its file says of the training. Set by the loader.
         float32_parts: submodules that stay in float32 where the rest is converted to bfloat16.
     """
 
@@ -96,6 +98,7 @@ class Backbone(nn.Module):
     edit_places: frozenset[str] = frozenset()
     tokens: int = 0
     data_time: bool = False
+    origin: Origin | None = None
     float32_parts: tuple[str, ...] = ()
 
     @abstractmethod

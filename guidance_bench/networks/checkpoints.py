@@ -19,6 +19,7 @@ from ..storage.files import atomic
 from ..storage.hub import fetch, known_checkpoints
 from .backbone import BACKBONES, Backbone, BackboneConfig, config_of
 from .official_layouts import UNUSED, check_given, check_telling, configuration, layout_of, recognise
+from .origin import Origin, origin_in
 
 NATIVE = "guidance_bench"  # the layout, and the key of its metadata
 #: A training's result in its folder.
@@ -57,34 +58,39 @@ def load_backbone(
     if isinstance(source, str) and not os.path.exists(os.path.expanduser(source)):
         source, layout, config = _fetch(source, layout, config)
     where, content, metadata = _read(source)
+    averaged = weights != "model"
     if NATIVE in content:
         content, metadata, weights = _of_training(content, weights, where)
     ours = NATIVE in metadata and weights is None  # its names are the network's own
     tensors = dict(content) if ours else state_dict(content, weights, where)
     if layout == NATIVE or NATIVE in metadata:
-        spec, data_time = _native(metadata, layout, config, where)
+        spec, data_time, origin = _native(metadata, layout, config, where)
     else:
-        spec, data_time = _official(tensors, layout, config, where)
+        spec, data_time, origin = *_official(tensors, layout, config, where), None
     backbone = _fill(spec, tensors, device, dtype, where)
-    backbone.data_time = data_time
+    backbone.data_time, backbone.origin = data_time, origin if averaged or not origin else origin.as_trained()
     return backbone.eval()
 
 
-def save_backbone(backbone: Backbone, path: str | Path) -> None:
-    """Write tensors and configuration to one safetensors file, whole or not at all.
+def save_backbone(backbone: Backbone, path: str | Path, origin: Origin | None = None) -> None:
+    """Write tensors, configuration and what is said of the training to one safetensors file, whole or not at all.
 
     Raises:
         UserError: the file cannot be written.
     """
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in backbone.state_dict().items()}
     with atomic(Path(path)) as temporary:
-        save_file(tensors, temporary, metadata={NATIVE: about_network(backbone)})
+        save_file(tensors, temporary, metadata={NATIVE: about_network(backbone, origin)})
 
 
-def about_network(backbone: Backbone) -> str:
-    """What tensors do not tell of a network: its class, configuration and convention of time, as JSON."""
+def about_network(backbone: Backbone, origin: Origin | None = None) -> str:
+    """What tensors do not tell of a network, as JSON: its class, configuration, convention of time, and training.
+
+    One text, because safetensors writes several in no fixed order, and equal networks are to be equal files.
+    """
     spec: BackboneConfig = backbone.config  # type: ignore[assignment]
-    return json.dumps({"backbone": spec.name, "config": config_of(backbone), "data_time": backbone.data_time})
+    about = {"backbone": spec.name, "config": config_of(backbone), "data_time": backbone.data_time}
+    return json.dumps({**about, **({"training": origin.as_dict()} if origin else {})})
 
 
 def checkpoint_file(source: str | Path) -> Path:
@@ -151,8 +157,8 @@ def _official(
 
 def _native(
     metadata: Mapping[str, str], layout: str, given: Mapping[str, Any], where: str
-) -> tuple[BackboneConfig, bool]:
-    """Configuration of a checkpoint of :func:`save_backbone`, and whether its t = 1 is data."""
+) -> tuple[BackboneConfig, bool, Origin | None]:
+    """Configuration of a checkpoint of :func:`save_backbone`, whether its t = 1 is data, and its training."""
     if layout not in ("auto", NATIVE):
         raise UserError(f"{where}: is a checkpoint of this project, its layout is {NATIVE!r}, not {layout!r}")
     if NATIVE not in metadata:
@@ -166,7 +172,7 @@ def _native(
     for name, value in given.items():
         if value != getattr(spec, name):
             raise UserError(f"{where}: {name}={value!r} contradicts its configuration, {getattr(spec, name)!r}")
-    return spec, data_time
+    return spec, data_time, origin_in(about, where)
 
 
 def _fill(

@@ -23,7 +23,7 @@ from ..storage.pinned import pinned
 from .data.dataset import InMemory, TrainingData
 from .data.source import Source, open_source
 from .execution import Execution, explained
-from .recipe import RECIPES, RecipeBase, TrainingRecipe, decay_names
+from .recipe import RECIPES, RecipeBase, TrainingRecipe, decay_name
 from .trainer import Trainer
 
 #: What training.json says of a finished training.
@@ -108,7 +108,8 @@ def _run(
 ) -> None:
     """Train on all processes together; the first writes the result."""
     with explained(place.name, recipe, execution):  # the network and its averages may be too large already
-        trainer = Trainer(recipe, data, untrained(recipe, data), place, place.name, device, execution)
+        title = f"train {recipe.name or type(recipe).__name__} ({place.name})"
+        trainer = Trainer(recipe, data, untrained(recipe, data), place, place.name, device, execution, title=title)
     if trainer.accelerator.is_main_process:
         sweep(place)
         write_json(place / RECIPE_FILE, spec)
@@ -120,16 +121,14 @@ def _run(
 
 
 def _write(trainer: Trainer, spec: dict[str, Any]) -> dict[str, Any]:
-    names = decay_names(trainer.recipe.ema)
-    for name, average in zip(names, trainer.averages, strict=True):
-        save_backbone(average.network, trainer.place / f"{name}.safetensors")
-    save_backbone(trainer.averages[0].network, trainer.place / RESULT)
+    trainer.save_averages(trainer.place)
+    save_backbone(trainer.averages[0].network, trainer.place / RESULT, trainer.origin(trainer.recipe.ema[0]))
     return {
         "recipe": spec,
         "seconds": trainer.seconds,
         "losses": [[row["step"], row["loss"]] for row in trainer.log.rows()],
         "parameters": sum(p.numel() for p in trainer.network.parameters() if p.requires_grad),
-        "averages": names,
+        "averages": [decay_name(decay) for decay in trainer.recipe.ema],
         "environment": describe(trainer.device),
     }
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -114,6 +113,6 @@ RECIPES: Registry[RecipeBase] = Registry(
 register_recipe = RECIPES.register
 
 
-def decay_names(decays: Sequence[float]) -> list[str]:
+def decay_name(decay: float) -> str:
     """How files call averaged weights: ``ema_0.9999``."""
-    return [f"ema_{decay:g}" for decay in decays]
+    return f"ema_{decay:g}"

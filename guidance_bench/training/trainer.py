@@ -18,6 +18,7 @@ from ..core.console import bar, rank
 from ..core.errors import UserError
 from ..networks.backbone import Backbone
 from ..networks.checkpoints import NATIVE, about_network, save_backbone
+from ..networks.origin import Origin
 from .alone import Alone
 from .data.dataset import TrainingData
 from .data.draws import Batch, Batches, Draws
@@ -26,7 +27,7 @@ from .execution import Execution, begin_tracking, explained, make_accelerator, p
 from .log import Log
 from .loss import flow_matching_loss
 from .optimisers.of_recipe import optimisers, rate
-from .recipe import TrainingRecipe, decay_names
+from .recipe import TrainingRecipe, decay_name
 from .resume import Checkpoints
 
 #: Batches prepared ahead of the network.
@@ -218,8 +219,18 @@ class Trainer:
         self._check()
         if not self.accelerator.is_main_process:
             return
-        for name, average in zip(decay_names(self.recipe.ema), self.averages, strict=True):
-            save_backbone(average.network, self.place / "snapshots" / f"step_{self.step:09d}_{name}.safetensors")
+        self.save_averages(self.place / "snapshots", f"step_{self.step:09d}_")
+
+    def save_averages(self, folder: Path, prefix: str = "") -> None:
+        """Write each averaged network with what is said of the training: ``ema_0.9999.safetensors``."""
+        for average in self.averages:
+            file = folder / f"{prefix}{decay_name(average.decay)}.safetensors"
+            save_backbone(average.network, file, self.origin(average.decay))
+
+    def origin(self, decay: float) -> Origin:
+        """What the file of averaged weights of this step says of the training."""
+        recipe = self.recipe.name or type(self.recipe).__name__
+        return Origin(recipe=recipe, data=self.data.name[:200] or "?", training=self.name, steps=self.step, ema=decay)
 
     def _observe(self) -> None:
         execution = self.execution
@@ -255,7 +266,7 @@ class Trainer:
 
     def _state(self) -> dict[str, Any]:
         return {
-            NATIVE: about_network(self.network),
+            NATIVE: about_network(self.network, self.origin(self.recipe.ema[0])),
             "network": self.network.state_dict(),
             "averages": [average.network.state_dict() for average in self.averages],
             "optimisers": [optimiser.state_dict() for optimiser in self.optimisers],

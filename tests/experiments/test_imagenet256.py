@@ -14,6 +14,8 @@ import guidance_bench as gb
 from guidance_bench.cli.main import main
 from guidance_bench.core.errors import UserError
 from guidance_bench.experiments.published.declaration import read_declaration
+from guidance_bench.networks.checkpoints import save_backbone
+from guidance_bench.networks.origin import Origin
 from guidance_bench.storage.hub import known_checkpoints, wanted
 
 STAND_IN = str(Path(stand_ins.__file__))
@@ -262,3 +264,17 @@ def test_fid_of_the_stand_in_is_the_formula(files, tmp_path):
     with np.load(files["reference"]) as reference:
         expected = gb.metrics.frechet_distance(reference["mu"], reference["sigma"], mean, cov)
     assert made["metrics"]["fid"]["mean"] == pytest.approx(expected, rel=1e-6)
+
+
+def test_networks_that_were_trained_here_are_named_by_recipe_and_hash(files, tmp_path):
+    network = gb.BACKBONES.create("sit", input_size=8, hidden_size=16, depth=1, num_heads=2, num_classes=1000).build()
+    places = {name: tmp_path / f"{name}.safetensors" for name in ("sit_xl_2_ig", "sit_b_2")}
+    for name, place in places.items():
+        save_backbone(network, place, Origin(recipe=name, data="latents@1", training="0" * 12, steps=7, ema=0.5))
+    main_file, weak_file = map(str, places.values())
+    given = {"backbone": main_file, "weak": weak_file, "vae": str(files["sd_vae"])}
+    found = gb.BENCHMARKS.create("imagenet256", **given).recipes(0)
+    assert [found[role]["recipe"] for role in ("main", "weak")] == list(places)
+    assert all(known["steps"] == 7 and len(known["sha256"]) == 64 for known in found.values())
+    published = gb.BENCHMARKS.create("imagenet256", backbone="sit_xl", checkpoint=str(files["sit_xl"])).recipes(0)
+    assert set(published["main"]) == {"backbone", "name", "sha256", "settings"}  # as before, so names stay

@@ -7,9 +7,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
 import guidance_bench as gb
 from guidance_bench.cli.main import main
+from guidance_bench.networks.checkpoints import about_network, save_backbone
+from guidance_bench.networks.origin import Origin
 from guidance_bench.training import trainer as training
 from guidance_bench.training.execution import Execution
 from guidance_bench.training.protocol import make, the_data, the_recipe
@@ -48,6 +51,13 @@ def test_a_finished_trainings_folder_and_file_are_one_network_for_a_run(tmp_path
     assert len({record["run_id"] for record in records}) == 1  # one decay: three files of the same bytes
     known = json.loads((folder / "training.json").read_text())
     assert records[0]["networks"]["main"]["sha256"] == known["sha256"]
+    data = the_data("digits").name
+    told = {"recipe": "digits_sit_ig", "data": data, "training": folder.name, "steps": 6, "ema": 0.995}
+    assert records[0]["spec"]["networks"]["main"] == {"backbone": "sit", "sha256": known["sha256"], **told}
+    capsys.readouterr()
+    assert main(["leaderboard", str(tmp_path / "0"), f"output={tmp_path / 'board'}"]) == 0
+    words_of = f"digits_sit_ig, trained for 6 steps on digits, EMA 0.995, sha256 {known['sha256'][:12]} "
+    assert words_of in (tmp_path / "board" / "leaderboard.md").read_text().replace("\\", "")
     weak = ["benchmark=digits", "method=autoguidance", "benchmark.samples=20", f"backbone={folder}", f"weak={folder}"]
     assert main(["run", *weak, f"output={tmp_path / 'weak'}", "device=cpu"]) == 0
 
@@ -63,8 +73,11 @@ def test_a_checkpoint_on_the_way_is_the_averaged_network_of_its_step(tmp_path, m
     assert found.config == wanted.config and found.data_time is wanted.data_time is False
     state = wanted.state_dict()
     assert all(torch.equal(tensor, state[name]) for name, tensor in found.state_dict().items())
-    last = gb.load_backbone(file, weights="model").state_dict()
-    assert not all(torch.equal(tensor, last[name]) for name, tensor in state.items())
+    assert (found.origin.steps, found.origin.ema) == (wanted.origin.steps, wanted.origin.ema) == (3, 0.995)
+    assert (found.origin.training, wanted.origin.training) == (file.parents[1].name, whole.folder.name)
+    last = gb.load_backbone(file, weights="model")
+    assert not all(torch.equal(tensor, last.state_dict()[name]) for name, tensor in state.items())
+    assert last.origin.ema is None
 
 
 def test_a_folder_without_a_result_says_what_to_give(tmp_path, monkeypatch):
@@ -76,3 +89,17 @@ def test_a_folder_without_a_result_says_what_to_give(tmp_path, monkeypatch):
         gb.run("digits", backbone=file.parents[1], output=tmp_path / "out")
     with pytest.raises(gb.UserError, match=r"is a folder without model\.safetensors"):
         gb.load_backbone(str(tmp_path))
+
+
+def test_what_a_file_says_of_its_training_is_checked(tmp_path):
+    network = gb.BACKBONES.create("sit", input_size=8, hidden_size=16, depth=1, num_heads=2, num_classes=3).build()
+    known = Origin(recipe="mine", data="d", training="0" * 12, steps=5, ema=0.5)
+    save_backbone(network, tmp_path / "a.safetensors", known)
+    assert gb.load_backbone(tmp_path / "a.safetensors").origin == known
+    save_backbone(network, tmp_path / "b.safetensors")
+    assert gb.load_backbone(tmp_path / "b.safetensors").origin is None
+    for wrong in ([], {}, {**known.as_dict(), "steps": "5"}, {**known.as_dict(), "recipe": ""}):
+        odd = json.dumps({**json.loads(about_network(network)), "training": wrong})
+        save_file(network.state_dict(), tmp_path / "c.safetensors", metadata={"guidance_bench": odd})
+        with pytest.raises(gb.UserError, match=r"c.safetensors': what its file says of its training is damaged"):
+            gb.load_backbone(tmp_path / "c.safetensors")

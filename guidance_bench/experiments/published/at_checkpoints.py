@@ -25,6 +25,7 @@ from ...metrics.base import METRICS
 from ...networks.autoencoders.base import AUTOENCODERS, Autoencoder, load_autoencoder
 from ...networks.backbone import Backbone, config_of
 from ...networks.checkpoints import checkpoint_file, load_backbone
+from ...networks.origin import origin_of
 from ...sampling.solvers import SOLVERS, Solver
 from ...storage.hub import Wanted, fetch, wanted
 from ...storage.image_sets import ImageSource
@@ -126,13 +127,12 @@ class CheckpointBenchmark(Benchmark):
 
     @cached_property
     def _main(self) -> Backbone:
-        return self._load(self.checkpoint_source())
+        source, known = self.checkpoint_source(), self.declared.backbones.get(self.backbone)
+        return load_backbone(source, layout=known.layout, **known.settings) if known else load_backbone(source)
 
-    def _load(self, source: str, device: str = "cpu") -> Backbone:
-        known = self.declared.backbones.get(self.backbone)
-        if known is None:
-            return load_backbone(source, device=device)
-        return load_backbone(source, layout=known.layout, device=device, **known.settings)
+    @cached_property
+    def _weak(self) -> Backbone | None:
+        return load_backbone(self.weak) if self.weak else None
 
     def line_up(self) -> list[Setting]:
         """The row; without one, what was published of the backbone with random labels, else no guidance and CFG."""
@@ -176,8 +176,9 @@ class CheckpointBenchmark(Benchmark):
 
     def recipes(self, seed: int) -> dict[str, dict[str, Any]]:
         """The networks by the sha256 of their files; the files are fetched where they are not here."""
-        found = {"main": self._identity(self.checkpoint_source(), self.backbone)}
-        return found | ({"weak": self._identity(self.weak, "weak")} if self.weak else {})
+        own = {} if self.backbone in self.declared.backbones else origin_of(self._main)
+        found = {"main": self._identity(self.checkpoint_source(), self.backbone) | own}
+        return found | ({"weak": self._identity(self.weak, "weak") | origin_of(self._weak)} if self._weak else {})
 
     def _identity(self, source: str, name: str) -> dict[str, Any]:
         known = self.declared.backbones.get(name)
@@ -195,7 +196,7 @@ class CheckpointBenchmark(Benchmark):
         self.reference_file()
         self.inception_file()
         main = self._main.to(device)
-        weak = load_backbone(self.weak, device=str(device)) if self.weak else None
+        weak = self._weak.to(device) if self._weak is not None else None
         if main.shape[0] != self._autoencoder.channels:
             of = f"the checkpoint {self.checkpoint_source()!r} makes {main.shape[0]} channels"
             raise UserError(f"{of}, the autoencoder {self._autoencoder.name} decodes {self._autoencoder.channels}")

@@ -11,8 +11,9 @@ import torch
 
 from ...core.console import say
 from ...core.errors import UserError
-from ...networks.backbone import Backbone, config_of
+from ...networks.backbone import Backbone, BackboneConfig, config_of
 from ...networks.checkpoints import checkpoint_file, load_backbone
+from ...networks.origin import origin_of
 from ...sampling.dry_run import check_method
 from ...storage.verified import file_sha256
 from ..benchmark import Benchmark, Networks, Setting
@@ -25,11 +26,14 @@ class _WithOwnNetwork(Benchmark):
     """Mixed into a benchmark's class by :func:`with_network`."""
 
     def recipes(self, seed: int) -> dict[str, dict[str, Any]]:
-        """The networks by the sha256 of their files."""
-        return {
-            role: {"backbone": self._network_of(role).config.name, "sha256": file_sha256(checkpoint_file(source))}  # type: ignore[union-attr]
-            for role, source in self.own_networks.items()
-        }
+        """The networks by the sha256 of their files, with what these say of their trainings."""
+        return {role: self._named(role, source) for role, source in self.own_networks.items()}
+
+    def _named(self, role: str, source: str) -> dict[str, Any]:
+        network = self._network_of(role)
+        known: BackboneConfig = network.config  # type: ignore[assignment]
+        found = {"backbone": known.name, "sha256": file_sha256(checkpoint_file(source))}
+        return found | origin_of(network)
 
     @cached_property
     def _loaded(self) -> dict[str, Backbone]:
@@ -74,10 +78,6 @@ class _WithOwnNetwork(Benchmark):
         for method, why in refused.items():
             say(f"{method} is left out: {why}")
         return kept
-
-
-def _size(network: Backbone) -> int:
-    return sum(p.numel() for p in network.parameters())
 
 
 def with_network(benchmark: Benchmark, backbone: str, weak: str = "") -> Benchmark:
