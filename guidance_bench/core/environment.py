@@ -27,8 +27,8 @@ def describe(device: torch.device) -> dict[str, Any]:
         "world_size": int(os.environ.get("WORLD_SIZE", "1")),
         "python": platform.python_version(),
         "platform": f"{platform.system()} {platform.machine()}",
-        "packages": {name: version for name in PACKAGES if (version := _version(name))},
-        "guidance_bench": _version("guidance-bench") or "not installed",
+        "packages": {name: version for name in PACKAGES if (version := version_of(name))},
+        "guidance_bench": version_of("guidance-bench") or "not installed",
         **_git(),
         **(_cuda() if device.type == "cuda" else {}),
     }
@@ -44,7 +44,8 @@ def _cuda() -> dict[str, Any]:
     return {"cuda": torch.version.cuda, "cudnn": torch.backends.cudnn.version(), "driver": driver}
 
 
-def _version(package: str) -> str | None:
+def version_of(package: str) -> str | None:
+    """Version of an installed package; None where it is not installed."""
     try:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
@@ -111,14 +112,14 @@ def check_torchvision() -> None:
     timm, torch-fidelity and clean-fid. The local version tags differ then;
     only in that case is the (slow) import tried.
     """
-    torch_tag, vision_tag = (_tag(_version(name)) for name in ("torch", "torchvision"))
+    torch_tag, vision_tag = (_tag(version_of(name)) for name in ("torch", "torchvision"))
     if torch_tag == vision_tag:
         return
     try:
         importlib.import_module("torchvision")
     except Exception as error:
         raise UserError(
-            f"torch {_version('torch')} and torchvision {_version('torchvision')} do not fit together; "
+            f"torch {version_of('torch')} and torchvision {version_of('torchvision')} do not fit together; "
             "install both from the same index: pip install --force-reinstall torch torchvision"
         ) from error
 

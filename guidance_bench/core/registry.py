@@ -38,10 +38,17 @@ class Entry:
     name: str
     cls: type
     file: str
-    line: int
     source: str  # "built in", "file", "notebook" or the name of the installed package
     text: str | None = None  # of a class that stands in no file: the notebook's cell
     package: str | None = None  # name and version of the installed package
+
+    @property
+    def line(self) -> int:
+        """Where the class begins; 0 where its text is not at hand. Looked up when asked: it takes a parser."""
+        try:
+            return inspect.getsourcelines(self.cls)[1]
+        except (OSError, TypeError):
+            return 0
 
     @property
     def origin(self) -> str:
@@ -142,7 +149,7 @@ class Registry(Generic[T]):
 
     def _add(self, name: str, cls: type) -> None:
         file, text = self._home(name, cls)
-        entry = Entry(name, cls, file, _line(cls), self._from(cls, text), text, self._package)
+        entry = Entry(name, cls, file, self._from(cls, text), text, self._package)
         known = self._entries.get(name)
         again = known and text is not None and known.text is not None  # a cell that is run again
         if known and not again and (known.file, known.cls.__qualname__) != (entry.file, cls.__qualname__):
@@ -278,13 +285,6 @@ def _written_in(cls: type) -> list[str]:
         return [inspect.getsourcefile(cls) or ""]
     except (OSError, TypeError):
         return []
-
-
-def _line(cls: type) -> int:
-    try:
-        return inspect.getsourcelines(cls)[1]
-    except (OSError, TypeError):
-        return 0
 
 
 def _one_line(error: BaseException) -> str:

@@ -24,6 +24,7 @@ from .formats.csv import settings_csv
 from .formats.latex import latex
 from .formats.markdown import escape_markdown, markdown
 from .formats.terminal import terminal
+from .made_before import inputs_of, made_before, remember
 from .protocol_tables import Table, tables
 from .reported import reported_tables
 from .sheets import SPEED, best_sheet, compact_sheet, paper_sheet, settings_sheet
@@ -53,11 +54,18 @@ def sweep_table(records: Iterable[Mapping[str, Any]]) -> str:
 def publish(
     records: Sequence[Mapping[str, Any]], folder: Path, *, stores: Path | None = None, full_latex: bool = False
 ) -> dict[str, Path]:
-    """:func:`write_leaderboard`, then print the tables and where everything lies."""
-    tunings = read_tunings(stores) if stores else []
-    found = _tables(records, tunings=tunings, strengths=read_strengths(stores) if stores else {})
-    samples = StoredSamples(stores, records) if stores else {}
-    written = _write(found, records, folder, samples, full_latex=full_latex)
+    """:func:`write_leaderboard`, then print the tables and where everything lies.
+
+    Files that were made of the same before, and have not been changed since, stay.
+    """
+    tunings, strengths = (read_tunings(stores), read_strengths(stores)) if stores else ([], {})
+    found = _tables(records, tunings=tunings, strengths=strengths)
+    samples = StoredSamples(stores, records) if stores else None
+    inputs = inputs_of(records, tunings, strengths, samples, full_latex=full_latex)
+    written = made_before(folder, inputs)
+    if written is None:
+        written = _write(found, records, folder, samples or {}, full_latex=full_latex)
+        remember(folder, inputs, written)
     for table in found:
         title = f"{table.benchmark}, protocol {table.protocol}: each method's best setting of those tried"
         say(f"\n{textwrap.fill(title, width())}")

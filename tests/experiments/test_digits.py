@@ -22,6 +22,7 @@ from guidance_bench.core.identity import canonical
 from guidance_bench.experiments.records import committed_results
 from guidance_bench.experiments.specification import protocol_of
 from guidance_bench.leaderboard.protocol_tables import tables
+from guidance_bench.training.sources import digits as digits_source
 
 
 def test_the_data_are_scikit_learns_1797_digits_and_survive_the_round_trip():
@@ -31,6 +32,13 @@ def test_the_data_are_scikit_learns_1797_digits_and_survive_the_round_trip():
     digest = hashlib.sha256(images.tobytes() + labels.tobytes()).hexdigest()
     assert digest == "0b7e9c3202d7bcd2" + digest[16:] and dataset().name == f"digits@{digest[:16]}"
     assert np.array_equal(to_images(to_latents(images)), images)
+
+
+@pytest.mark.slow  # imports scikit-learn
+def test_the_data_are_the_same_where_scikit_learn_keeps_them_elsewhere(monkeypatch):
+    rows = digits_source._rows()
+    monkeypatch.setattr(digits_source, "find_spec", lambda name: None)
+    assert np.array_equal(digits_source._rows(), rows) and rows.shape == (1797, 65)
 
 
 def test_pixels_become_uint8_by_the_documented_rule():

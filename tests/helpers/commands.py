@@ -17,9 +17,7 @@ TINY = Path(__file__).parent / "tiny_benchmark.py"
 ROOT = Path(__file__).parents[2]
 
 _context = multiprocessing.get_context("forkserver")
-_context.set_forkserver_preload(
-    ["commands", "guidance_bench.cli.experiments.run", "torch.distributed", "sklearn.datasets"]
-)
+_context.set_forkserver_preload(["commands", "guidance_bench.cli.experiments.run", "torch.distributed"])
 
 
 @dataclass

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...storage.sample_store import SampleStore, Shard
+from ...storage.verified import State, state_of
 from .grid_classes import COLUMNS, ROWS, Images, places
 from .style import DPI, Figure, canvas, save, style
 
@@ -57,6 +58,10 @@ class StoredSamples(Mapping[str, Images]):
 
     def __len__(self) -> int:
         return len(self._stores)
+
+    def states(self) -> dict[str, State | None]:
+        """Of each run what tells whether the file that is read is still the same; nothing is read for it."""
+        return {run_id: state_of(store.path(*store.blocks[0])) for run_id, store in self._stores.items()}
 
 
 def _choose(shard: Shard) -> Images:
