@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import hashlib
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,13 @@ from ..core.processes import gather, share
 from ..features.extraction import allocate
 from ..features.feature_set import FeatureSet
 from ..features.kept import FeatureMaker, KeptFeatures
+from ..storage.image_files import read_sheet, write_sheet
 from ..storage.sample_store import Digest, SampleStore, Shard
 from .benchmark import Evaluator
+
+#: A run's first samples are kept beside its record: at most so many, and so many bytes of pixels (but one at least).
+WITNESS = "witness.png"
+WITNESSES, WITNESS_BYTES = 10, 2**20
 
 
 @dataclass(frozen=True)
@@ -107,6 +113,52 @@ def block_digest(shard: Shard) -> str:
     digest = Digest()
     digest.update(shard)
     return digest.hexdigest()[:16]
+
+
+def write_witness(store: SampleStore, path: Path) -> str:
+    """Keep a run's first samples as one lossless PNG; returns the sha256 of their pixels.
+
+    Where samples made again on another device have other bits, these few say how large the difference is.
+
+    Raises:
+        UserError: the first shard is missing or damaged, or the file cannot be written.
+    """
+    shard = store.read(*store.blocks[0])
+    if shard is None:
+        raise UserError(f"{str(store.path(*store.blocks[0]))!r} is missing or damaged: run the same command again")
+    images = shard.images[: max(1, min(WITNESSES, WITNESS_BYTES // shard.images[0].nbytes))]
+    write_sheet(path, images)
+    return pixels_sha256(images)
+
+
+def read_witness(record: Mapping[str, Any], path: Path) -> NDArray[np.uint8]:
+    """The first samples (N, H, W, C) of a record.
+
+    Raises:
+        UserError: they cannot be read, or are not those that the record names.
+    """
+    images = read_sheet(path)
+    if pixels_sha256(images) != record["samples"]["witness"]:
+        raise UserError(f"{str(path)!r} does not hold the samples that the record names by their sha256")
+    return images
+
+
+def witness_path(record: Mapping[str, Any], path: Path) -> Path:
+    """Where the first samples of the record at ``path`` lie: in its run's folder, else by their sha256 in a collection.
+
+    Args:
+        record: one that names a witness.
+        path: of the record.
+    """
+    if path.name == "record.json":
+        return path.with_name(WITNESS)
+    place = path.parent.parent if path.parent.name == "records" else path.parent
+    return place / "witnesses" / f"{record['samples']['witness'][:16]}.png"
+
+
+def pixels_sha256(images: NDArray[np.uint8]) -> str:
+    """The sha256 of images (N, H, W, C) and of their shape."""
+    return hashlib.sha256(f"{images.shape}".encode() + images.tobytes()).hexdigest()
 
 
 def total_cost(parts: list[tuple[int, dict[str, float]]]) -> dict[str, float]:

@@ -139,6 +139,13 @@ class Cost(Part):
     __pydantic_extra__: dict[Key, Number | Text | None]
 
 
+class Samples(Part):
+    """Digests of the samples, and the sha256 of the first few, which lie beside the record."""
+
+    witness: Hash | None = None
+    __pydantic_extra__: dict[Name, Any]
+
+
 class Environment(Part):
     """Machine and versions."""
 
@@ -156,7 +163,7 @@ class Record(Part):
     evaluator: Evaluator
     networks: dict[Name, dict[Name, Any]]
     cost: Cost
-    samples: dict[Name, Any]
+    samples: Samples
     environment: Environment
     command: Text
     time: Annotated[str, Field(min_length=1, max_length=40)]

@@ -30,7 +30,7 @@ from ..sampling.solvers import SOLVERS, Solver
 from ..storage.sample_store import SampleStore
 from ..training.loop import untrained
 from .benchmark import Benchmark, Evaluator, Networks, Setting
-from .evidence import keep_features, keeper, read_once
+from .evidence import WITNESS, keep_features, keeper, read_once, write_witness
 from .job_report import Report
 from .records import SCHEMA, metric_values, write_record
 from .repeat import command_of
@@ -254,6 +254,7 @@ class Runner:
             "samples": {
                 **{"count": spec.samples, "block": spec.block, "batch": seen.batch, "digest": seen.digest},
                 "blocks": seen.blocks,
+                "witness": write_witness(store, self.workspace.record_path(spec.run_id).with_name(WITNESS)),
             },
             "environment": {**describe(self.device), **({"compile": True} if self.compile else {})},
             "command": command,

@@ -8,9 +8,11 @@ from typing import Any
 
 from ..core.console import say
 from ..core.errors import UserError
+from ..experiments.evidence import read_witness, witness_path
 from ..experiments.records import committed_results, read_record, read_records, seal, write_record
 from ..experiments.tuning.tune import read_tunings
 from ..storage.files import read_json, write_json
+from ..storage.image_files import write_sheet
 from .collection import write_collection
 from .comparison.strengths import read_strengths
 from .figures.sample_grids import StoredSamples
@@ -42,6 +44,14 @@ def _keep(folder: Path, record: dict[str, Any]) -> None:
     write_record(folder / f"{run_id}.json", latest)
 
 
+def _keep_witness(output: Path, folder: Path, record: dict[str, Any]) -> None:
+    """Put the first samples of a record, where they are there, into ``witnesses``."""
+    if record["samples"].get("witness"):
+        source = witness_path(record, output / record["run_id"] / "record.json")
+        if source.is_file():
+            write_sheet(witness_path(record, folder / "records" / "of.json"), read_witness(record, source))
+
+
 def submit(output: Path, benchmark: str, results: Path | None = None) -> Path:
     """Take the records of a benchmark into ``results/<benchmark>``; returns that folder.
 
@@ -62,6 +72,7 @@ def submit(output: Path, benchmark: str, results: Path | None = None) -> Path:
     if not records:
         raise UserError(f"{str(output)!r} holds no records of benchmark {benchmark!r}")
     for record in records:
+        _keep_witness(output, folder, record)
         _keep(folder / "records", seal(portable(record)))
     _take_beside(output, folder, benchmark, {record["run_id"] for record in records})
     samples = Previews(folder / "previews", StoredSamples(output, records))

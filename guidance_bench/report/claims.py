@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ..core.errors import UserError
 from ..core.identity import canonical
+from ..experiments.evidence import read_witness, witness_path
 from ..experiments.records import committed_results, read_record, record_files
 from .checks import Check, compared
 
@@ -35,6 +37,20 @@ def _consistent(metric: Mapping[str, Any]) -> bool:
         return metric["sd"] is None
     spread = math.sqrt(math.fsum((v - mean) ** 2 for v in values) / (len(values) - 1))
     return metric["sd"] is not None and math.isclose(metric["sd"], spread, rel_tol=1e-9, abs_tol=1e-12)
+
+
+def witness(record: Record, path: Path) -> list[Check]:
+    """The few samples that lie beside a record, held to the sha256 that it names; no check where it names none."""
+    if not record["samples"].get("witness"):
+        return []
+    file = witness_path(record, path)
+    if not file.is_file():
+        return [Check("witness", "not checked", f"the record's first samples are not beside it as {file.name!r}")]
+    try:
+        count = len(read_witness(record, file))
+    except UserError as error:
+        return [Check("witness", "differs", str(error))]
+    return [Check("witness", "ok", f"the first {count} samples, beside the record, are those that it names")]
 
 
 def project_record(record: Record, path: Path) -> Check:

@@ -1,4 +1,4 @@
-"""Image files in a folder: which are read, which are left out and why, and how a file becomes pixels.
+"""Image files in a folder: which are read, which are left out and why, and how a file becomes pixels; sheets of images.
 
 The rules, for every format that Pillow reads:
 
@@ -28,8 +28,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
+from PIL.PngImagePlugin import PngInfo
 
 from ..core.errors import UserError
+from .files import atomic
 
 Pixels = NDArray[np.uint8]
 MODES = ("1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr")  # eight bits at most
@@ -37,6 +39,8 @@ ANIMATED = ("GIF", "PNG", "TIFF", "WEBP", "AVIF")  # formats whose further frame
 #: Formats that Pillow opens and that are no pictures, or that it gives to another program.
 _OTHERS = {"BUFR", "EPS", "FITS", "GRIB", "HDF5", "IPTC", "MPEG", "WMF"}
 _SIXTEEN = re.compile(r"16[BLN]?$")  # of the form that a decoder names a channel's bits by: "RGB;16B", "LA;16B"
+#: Images in a row of a sheet, and what its PNG's text calls their number.
+SHEET, COUNT = 10, "images"
 _UNFINISHED = (".part", ".tmp", ".download", ".crdownload", ".aria2")
 
 
@@ -162,3 +166,38 @@ def _sixteen(image: Image.Image) -> bool:
         if isinstance(form, str) and image.format != "BMP" and _SIXTEEN.search(form):
             return True
     return max(getattr(image, "tag_v2", {}).get(258, (8,))) > 8  # TIFF's BitsPerSample
+
+
+def write_sheet(path: Path, images: Pixels) -> None:
+    """Write images (N, H, W, 1 or 3) uint8 as one lossless PNG, ten in a row.
+
+    Raises:
+        UserError: the file cannot be written.
+    """
+    count, height, width, channels = images.shape
+    rows = -(-count // SHEET)
+    sheet = np.zeros((rows * SHEET, height, width, channels), np.uint8)
+    sheet[:count] = images
+    sheet = sheet.reshape(rows, SHEET, height, width, channels).swapaxes(1, 2)
+    pixels = sheet.reshape(rows * height, SHEET * width, channels)
+    about = PngInfo()
+    about.add_text(COUNT, f"{count}/{rows}")
+    with atomic(path) as temporary:
+        Image.fromarray(pixels[..., 0] if channels == 1 else pixels).save(temporary, "PNG", pnginfo=about)
+
+
+def read_sheet(path: Path) -> Pixels:
+    """What :func:`write_sheet` wrote.
+
+    Raises:
+        UserError: no such file, or another PNG.
+    """
+    try:
+        with Image.open(path, formats=("PNG",)) as image:
+            count, rows = map(int, image.info[COUNT].split("/"))
+            pixels = np.asarray(image)
+        height, width = pixels.shape[0] // rows, pixels.shape[1] // SHEET
+        sheet = pixels.reshape(rows, height, SHEET, width, -1).swapaxes(1, 2)
+        return sheet.reshape(rows * SHEET, height, width, -1)[:count].copy()
+    except (OSError, KeyError, ValueError, ZeroDivisionError, Image.DecompressionBombError) as error:
+        raise UserError(f"{str(path)!r} is no sheet of samples: delete it") from error

@@ -182,13 +182,19 @@ class SampleStore:
 
 
 class Digest:
-    """sha256 over every sample's image and label, in the order of the indices, however they are cut into shards."""
+    """sha256 over every sample's image and label, in the order of the indices, however they are cut into shards.
+
+    Attributes:
+        count: samples so far.
+    """
 
     def __init__(self) -> None:
         self._total = hashlib.sha256()
+        self.count = 0
 
     def update(self, shard: Shard) -> None:
         """Add the next shard."""
+        self.count += len(shard.images)
         for image, label in zip(shard.images, shard.labels, strict=True):
             self._total.update(image.tobytes())
             self._total.update(int(label).to_bytes(8, "little"))

@@ -15,9 +15,9 @@ from guidance_bench.cli.experiments.words import check_at_once
 from guidance_bench.core.identity import canonical
 from guidance_bench.experiments.records import committed_results, read_records, to_frame
 from guidance_bench.leaderboard.collection import boards_of
-from guidance_bench.leaderboard.previews import read_preview
 from guidance_bench.leaderboard.publish import aggregate, best
 from guidance_bench.storage.files import read_json, sha256_of
+from guidance_bench.storage.image_files import read_sheet
 
 NAMES = ("fashion_mnist_tune", "fashion_mnist")
 COLUMNS = {
@@ -67,7 +67,7 @@ def test_the_table_and_the_grids_are_those_of_the_records(name):
     kept = {file.stem for file in (folder / "previews").glob("*.png")}
     assert all(kept & set(row["run_ids"]) for _, row in shown.iterrows())
     for file in (*kept,):
-        images = read_preview(folder / "previews" / f"{file}.png")
+        images = read_sheet(folder / "previews" / f"{file}.png")
         assert images.shape == (40, 28, 28, 1)
     assert {f"samples_{method}.png" for method in shown["method"]} <= {f.name for f in (folder / "figures").iterdir()}
 

@@ -10,8 +10,9 @@ from synthetic_records import record_of
 
 import guidance_bench as gb
 from guidance_bench.experiments.records import read_record, read_records, seal, write_record
-from guidance_bench.leaderboard.previews import Previews, read_preview, write_preview
+from guidance_bench.leaderboard.previews import Previews
 from guidance_bench.leaderboard.submit import submit
+from guidance_bench.storage.image_files import read_sheet, write_sheet
 
 TINY = Path(__file__).parents[1] / "helpers" / "tiny_benchmark.py"
 
@@ -19,16 +20,16 @@ TINY = Path(__file__).parents[1] / "helpers" / "tiny_benchmark.py"
 @pytest.mark.parametrize(("count", "channels"), [(40, 1), (13, 3), (1, 1)])
 def test_a_preview_is_the_images(count, channels, tmp_path):
     images = np.random.default_rng(0).integers(0, 256, (count, 5, 7, channels), dtype=np.uint8)
-    write_preview(tmp_path / "a.png", images)
-    assert np.array_equal(read_preview(tmp_path / "a.png"), images)
+    write_sheet(tmp_path / "a.png", images)
+    assert np.array_equal(read_sheet(tmp_path / "a.png"), images)
     (tmp_path / "a.png").write_bytes(b"no")
-    with pytest.raises(gb.UserError, match=r"a\.png' is no preview"):
-        read_preview(tmp_path / "a.png")
+    with pytest.raises(gb.UserError, match=r"a\.png' is no sheet"):
+        read_sheet(tmp_path / "a.png")
 
 
 def test_previews_keep_what_was_asked_for_and_drop_the_rest(tmp_path):
     images = {name: np.full((3, 4, 4, 1), i, np.uint8) for i, name in enumerate("abc")}
-    write_preview(tmp_path / "old.png", images["a"])
+    write_sheet(tmp_path / "old.png", images["a"])
     shown = Previews(tmp_path, images)
     assert len(shown) == 4 and "old" in shown and "b" in shown and "d" not in shown
     assert not (tmp_path / "b.png").exists()

@@ -23,8 +23,11 @@ samples=none, for any number of records, makes and fetches nothing: seal, name,
 arithmetic, the project's own record of the run, and the specification.
 
 A seal alone does not say who wrote a record: only samples and metrics that are
-made again do. On another machine or with other versions bits may differ; that
-is said and is no fault of the record. A plug-in's file is named as for run.
+made again do. On another machine or with other versions bits may differ: then
+samples are held to those of the record that are at hand (its store, the first
+ones that it keeps, the collection's sample grids), by their mean difference: at
+most 0.005 grey levels of 255 in fp32, 0.12 in tf32, 0.5 in bf16. A plug-in's
+file is named as for run.
 
 Exit status 0: nothing differs; 1: something does."""
 

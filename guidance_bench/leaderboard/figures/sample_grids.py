@@ -50,7 +50,7 @@ class StoredSamples(Mapping[str, Images]):
             shard = store.read(*store.blocks[0])
             if shard is None:
                 raise KeyError(run_id)
-            self._chosen[run_id] = _choose(shard)
+            self._chosen[run_id] = choose(shard)
         return self._chosen[run_id]
 
     def __iter__(self) -> Iterator[str]:
@@ -64,7 +64,7 @@ class StoredSamples(Mapping[str, Images]):
         return {run_id: state_of(store.path(*store.blocks[0])) for run_id, store in self._stores.items()}
 
 
-def _choose(shard: Shard) -> Images:
+def choose(shard: Shard) -> Images:
     """Columns of one class each where the classes fit; else the samples in their order."""
     chosen = places(shard.labels)
     return shard.images[: COLUMNS * ROWS] if chosen is None else shard.images[chosen]
