@@ -14,7 +14,16 @@ from synthetic_records import BASE, record_of
 from guidance_bench.experiments.records import to_frame
 from guidance_bench.leaderboard.aggregate import aggregate, best
 from guidance_bench.leaderboard.captions import bias_note
-from guidance_bench.leaderboard.comparison.paired import HOW, holm, letters, moderated, paired, sign_flip, tie_letters
+from guidance_bench.leaderboard.comparison.paired import (
+    HOW,
+    holm,
+    letters,
+    log_scale,
+    moderated,
+    paired,
+    sign_flip,
+    tie_letters,
+)
 from guidance_bench.leaderboard.protocol_tables import tables
 
 FD = "frechet_distance_digits_cnn"
@@ -88,7 +97,7 @@ def test_ties_err_as_often_as_they_say_and_find_what_is_there(spreads, power):
     rng = np.random.default_rng(4)
     boards, apart, found, plain = 200, 0, 0, 0
     for _ in range(boards):
-        shared = rng.normal(0, 3, 3)
+        shared = 100 + rng.normal(0, 3, 3)
         values = {name: dict(enumerate(shared + rng.normal(0, s, 3))) for name, s in zip("abcd", spreads, strict=True)}
         apart += len(set(tie_letters(values).values())) > 1
         values["a"] = {seed: value - 4 * math.sqrt(2) for seed, value in values["a"].items()}
@@ -100,6 +109,45 @@ def test_ties_err_as_often_as_they_say_and_find_what_is_there(spreads, power):
     assert apart / boards < 0.05 + 3 * math.sqrt(0.05 * 0.95 / boards)
     assert abs(found / boards - power) < 3 * math.sqrt(power * (1 - power) / boards) and f"{power:.0%}"[:-1] in HOW
     assert abs(plain / boards - 0.37) < 3 * math.sqrt(0.37 * 0.63 / boards)
+
+
+def test_methods_that_are_far_worse_and_vary_as_much_more_do_not_blur_the_others():
+    """Twelve equal methods beside three of distances 2, 4 and 8 times as large, all of 3 % noise: equal ones are told
+    apart in at most 5 % of the boards (+ 3 sd of the simulation), one that is 5.6 sd better is told from 98 % of the
+    others; the test of the plain values finds 7 %."""
+    rng = np.random.default_rng(6)
+    mean, boards, apart, found, plain = np.array([1.0] * 12 + [2.0, 4.0, 8.0]), 60, 0, 0.0, 0.0
+
+    def draw(gain):
+        drawn = mean[:, None] * np.exp(rng.normal(0, 0.05, 3) + rng.normal(0, 0.03, (15, 3)))
+        drawn[0] *= 1 - gain
+        return {f"m{place:02d}": dict(enumerate(values.tolist())) for place, values in enumerate(drawn)}
+
+    def told(values):
+        pairs = list(itertools.combinations(values, 2))
+        p = holm(moderated([(values[a], values[b]) for a, b in pairs], len(values)))
+        return sum(one < 0.05 for (a, b), one in zip(pairs, p, strict=True) if a == "m00" and b < "m12")
+
+    for _ in range(boards):
+        marks = tie_letters(draw(0.0))
+        apart += any(not set(marks[f"m{i:02d}"]) & set(marks[f"m{j:02d}"]) for i in range(12) for j in range(i))
+        values = draw(5.6 * 0.03)
+        marks = tie_letters(values)
+        found += sum(not set(marks["m00"]) & set(marks[f"m{i:02d}"]) for i in range(1, 12)) / 11 / boards
+        plain += told(values) / 11 / boards
+    assert apart / boards < 0.05 + 3 * math.sqrt(0.05 * 0.95 / boards)
+    assert found == pytest.approx(0.98, abs=0.025) and plain < 0.15, (found, plain)
+    assert "98 %" in HOW and "7 %" in HOW
+
+
+def test_relative_differences_do_not_hang_on_the_unit_and_negative_metrics_are_compared_as_they_are():
+    rng = np.random.default_rng(7)
+    values = {
+        name: dict(enumerate(np.exp(rng.normal(m, 0.1, 3)))) for name, m in zip("abcd", (0, 0, 1, 2), strict=True)
+    }
+    assert tie_letters({n: {s: 1000 * v for s, v in own.items()} for n, own in values.items()}) == tie_letters(values)
+    assert log_scale([{0: 1.0, 1: math.e}]) == [{0: 0.0, 1: 1.0}]
+    assert log_scale([{0: 1.0}, {0: 0.0}]) == [{0: 1.0}, {0: 0.0}]
 
 
 def test_the_best_of_many_settings_does_not_win_by_chance():

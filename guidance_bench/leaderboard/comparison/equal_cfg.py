@@ -11,7 +11,7 @@ import numpy as np
 
 from ..metric_columns import Column
 from ..protocol_tables import Table
-from .paired import LEVEL, holm, moderated, paired
+from .paired import LEVEL, holm, log_scale, moderated, paired
 from .seeds import by_seed
 from .strengths import Trajectory
 
@@ -34,7 +34,8 @@ def with_equal_cfg(table: Table, strengths: Mapping[str, Trajectory]) -> Table:
     curve = cfg_curve(table.settings, table.primary.name)
     rows = [_against(row, curve, strengths, table.primary) for _, row in table.best.iterrows()]
     measured = [place for place, row in enumerate(rows) if row.cfg]
-    pairs = [(rows[place].own, rows[place].cfg) for place in measured]
+    scaled = log_scale([side for place in measured for side in (rows[place].own, rows[place].cfg)])
+    pairs = list(zip(scaled[::2], scaled[1::2], strict=True))
     p = dict(zip(measured, holm(moderated(pairs, len(pairs) + 1)), strict=True))
     columns = {
         "strength": [row.strength for row in rows],
