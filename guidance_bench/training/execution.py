@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -18,18 +17,16 @@ from torch import nn
 from torch.utils.checkpoint import checkpoint
 
 from ..core.arrays import float32_products
-from ..core.errors import UserError, did_you_mean
+from ..core.errors import UserError
 from ..core.processes import begin
 from ..networks.backbone import Backbone
 from ..networks.compiled import Compiled
 from .alone import Alone
 from .recipe import TrainingRecipe
+from .tracking import check_tracker
 
 #: (step, averaged network) to numbers by name.
 Observer = Callable[[int, Backbone], Mapping[str, float]]
-TRACKERS = ("tensorboard", "wandb")
-#: Folder of TensorBoard's files beside the log; W&B calls its own ``wandb``.
-TRACKING = "tracking"
 
 
 @dataclass(frozen=True)
@@ -78,7 +75,7 @@ def make_accelerator(
     """
     if execution.alone:
         return Alone(device)
-    _check_tracker(execution.tracker)
+    check_tracker(execution.tracker)
     begin(device)
     AcceleratorState._reset_state()  # one program may train in several precisions, one after the other
     mixed = recipe.precision if recipe.precision in ("bf16", "fp16") else "no"
@@ -93,13 +90,6 @@ def make_accelerator(
             f"accumulate={execution.accumulate} parts; give a multiple of {parts}"
         )
     return accelerator
-
-
-def _check_tracker(name: str) -> None:
-    if name and name not in TRACKERS:
-        raise UserError(f"tracker={name!r} is not one of {', '.join(TRACKERS)}{did_you_mean(name, TRACKERS)}")
-    if name and find_spec(name) is None:
-        raise UserError(f"tracker={name!r} is not installed: pip install {name}")
 
 
 def prepared(
@@ -130,26 +120,3 @@ def explained(name: str, recipe: TrainingRecipe, execution: Execution) -> Iterat
             f"recipe.precision=bf16, or a smaller recipe.batch than {recipe.batch} (the last two are other recipes); "
             "the same command goes on from the last checkpoint"
         ) from error
-
-
-def begin_tracking(accelerator: Accelerator, tracker: str, place: Path, name: str, recipe: TrainingRecipe) -> None:
-    """Open the tracker's run, with the training's name and the recipe in it.
-
-    Raises:
-        UserError: the tracker refuses, for want of an account or of the network.
-    """
-    own = {"wandb": {"dir": str(place), "name": name}} if tracker == "wandb" else {}
-    try:
-        accelerator.init_trackers(
-            "guidance_bench" if own else TRACKING,
-            config={"training": name, **_flat(recipe.parameters())},
-            init_kwargs=own,
-        )
-    except Exception as error:  # each tracker raises its own
-        hint = "; WANDB_MODE=offline keeps its files here" if own else ""
-        raise UserError(f"tracker={tracker!r} does not begin: {' '.join(str(error).split())[:200]}{hint}") from error
-
-
-def _flat(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Values as trackers take them: numbers and texts."""
-    return {name: v if isinstance(v, (bool, int, float, str)) else str(v) for name, v in values.items()}

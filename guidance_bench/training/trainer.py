@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass, field
@@ -23,12 +23,13 @@ from .alone import Alone
 from .data.dataset import TrainingData
 from .data.draws import Batch, Batches, Draws
 from .ema import EMA
-from .execution import Execution, begin_tracking, explained, make_accelerator, prepared
+from .execution import Execution, explained, make_accelerator, prepared
 from .log import Log
 from .loss import flow_matching_loss
 from .optimisers.of_recipe import optimisers, rate
 from .recipe import TrainingRecipe, decay_name
 from .resume import Checkpoints
+from .tracking import Tracking
 
 #: Batches prepared ahead of the network.
 AHEAD = 2
@@ -79,8 +80,7 @@ class Trainer:
         self._bad = torch.full((), -1, dtype=torch.int64, device=self.device)
         self._resume()
         self.model, *self.stepped = prepared(self.accelerator, self.execution, self.network, self.optimisers)
-        if isinstance(self.accelerator, Accelerator) and self.execution.tracker:
-            begin_tracking(self.accelerator, self.execution.tracker, self.place, self.name, recipe)
+        self.tracking = self._tracking()
 
     def run(self) -> None:
         """Train to the last step.
@@ -114,8 +114,8 @@ class Trainer:
                     self._save()
                     saved = time.perf_counter()
         self._check()
-        if isinstance(self.accelerator, Accelerator) and self.execution.tracker:
-            self.accelerator.end_training()
+        if self.tracking:
+            self.tracking.end()
 
     def _due(self, every: int) -> bool:
         return self.step % every == 0 or self.step == self.recipe.steps
@@ -204,12 +204,17 @@ class Trainer:
         }
         if self.accelerator.is_main_process:
             self.log.add(row)
-        self._track(row)
+        if self.tracking:
+            self.tracking.log(row)
         return row
 
-    def _track(self, values: Mapping[str, float]) -> None:
-        if isinstance(self.accelerator, Accelerator) and self.execution.tracker:
-            self.accelerator.log({name: value for name, value in values.items() if name != "step"}, step=self.step)
+    def _tracking(self) -> Tracking | None:
+        if not isinstance(self.accelerator, Accelerator) or not self.execution.tracker:
+            return None
+        looks = [{"step": row["step"], row["name"]: row["value"]} for row in self.observed.rows()]
+        kept = sorted([*self.log.rows(), *looks], key=lambda row: row["step"])
+        config = {"training": self.name, **self.recipe.parameters()}
+        return Tracking(self.accelerator, self.place, config, [row for row in kept if row["step"] <= self.step])
 
     def _keep(self) -> None:
         """Averaged weights of this step, kept for good: weak networks of later use."""
@@ -241,7 +246,8 @@ class Trainer:
             values = execution.observer(self.step, self.averages[0].network)
             for name, value in values.items():
                 self.observed.add({"step": self.step, "name": name, "value": float(value)})
-            self._track(values)
+            if self.tracking:
+                self.tracking.log({"step": self.step, **values})
         self.accelerator.wait_for_everyone()
 
     def _check(self) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from accelerate import Accelerator
 from PIL import Image
 
 import guidance_bench as gb
@@ -17,6 +18,8 @@ from guidance_bench.training.data.dataset import ImageArray
 from guidance_bench.training.execution import Execution
 from guidance_bench.training.log import Log
 from guidance_bench.training.protocol import make, the_recipe
+from guidance_bench.training.tracking import Tracking
+from guidance_bench.training.trainer import Trainer
 
 TINY = {"hidden_size": 16, "depth": 2, "num_heads": 2, "steps": 8, "batch": 16, "warmup": 4, "tap": 1}
 
@@ -90,7 +93,7 @@ def test_a_tracker_that_does_not_begin_is_one_line(tmp_path, data, monkeypatch):
 def test_unknown_and_absent_trackers_are_one_line(tmp_path, data, monkeypatch):
     with pytest.raises(gb.UserError, match=r"tracker='tensorbord'.*did you mean 'tensorboard'"):
         make(recipe(), data, tmp_path, "cpu", Execution(tracker="tensorbord"))
-    monkeypatch.setattr("guidance_bench.training.execution.find_spec", lambda name: None)
+    monkeypatch.setattr("guidance_bench.training.tracking.find_spec", lambda name: None)
     with pytest.raises(gb.UserError, match="pip install wandb"):
         make(recipe(), data, tmp_path, "cpu", Execution(tracker="wandb"))
 
@@ -137,3 +140,70 @@ def test_latents_without_an_autoencoder_say_how_to_be_shown():
     wide = Channels("x", np.zeros((2, 8, 8, 4), np.uint8), np.array([0, 1]), "ab")
     with pytest.raises(gb.UserError, match="4 channels are no pictures"):
         wide.pictures(torch.zeros(1, 4, 8, 8))
+
+
+def cut_off(monkeypatch, folder, data, tracker: str, at: int = 6):
+    """A training that ends before step ``at`` + 1 with its last checkpoint two steps back; logged every step."""
+    real = Trainer._take
+
+    def take(self, batch):
+        if self.step == at:
+            raise KeyboardInterrupt
+        return real(self, batch)
+
+    how = Execution(log_every=1, checkpoint_every=at - 2, tracker=tracker)
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(Trainer, "_take", take)
+        make(recipe(), data, folder, "cpu", how)
+    return how
+
+
+def test_tensorboard_shows_each_step_once_after_an_interruption(tmp_path, data, monkeypatch):
+    events = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    how = cut_off(monkeypatch, tmp_path, data, "tensorboard")
+    made = make(recipe(), data, tmp_path, "cpu", how)
+    board = events.EventAccumulator(str(made.folder / "tracking")).Reload()
+    assert [s.step for s in board.Scalars("loss")] == list(range(1, 9))
+    rows = Log(made.folder / "log.csv").rows()
+    np.testing.assert_allclose([s.value for s in board.Scalars("loss")], [row["loss"] for row in rows], rtol=1e-6)
+    assert len(list((made.folder / "tracking").glob("events*"))) == 2
+    assert len(list((made.folder / "tracking").rglob("hparams.yml"))) == 1
+
+
+@pytest.mark.slow
+def test_wandb_is_one_run_after_an_interruption(tmp_path, data, monkeypatch):
+    """Offline W&B begins another folder; it has the id of the first and holds the whole training."""
+    wandb = pytest.importorskip("wandb")
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    monkeypatch.setenv("WANDB_SILENT", "true")
+    how = cut_off(monkeypatch, tmp_path, data, "wandb")
+    wandb.finish()
+    made = make(recipe(), data, tmp_path, "cpu", how)
+    first, second = sorted((made.folder / "wandb").glob("offline-run-*/*.wandb"), key=lambda file: file.stat().st_mtime)
+    assert first.name == second.name == f"run-{(made.folder / 'wandb_id').read_text()}.wandb"
+    assert [row["_step"] for row in wandb_rows(first)] == list(range(1, 7))
+    rows, logged = wandb_rows(second), Log(made.folder / "log.csv").rows()
+    assert [row["_step"] for row in rows] == list(range(1, 9))
+    np.testing.assert_allclose([row["loss"] for row in rows], [row["loss"] for row in logged], rtol=1e-6)
+
+
+def test_wandb_is_not_sent_again_what_it_has(tmp_path, data, monkeypatch):
+    """Online it goes on behind the last step that it has seen."""
+    sent, begun = [], {}
+
+    class Run:
+        step = 5
+
+    monkeypatch.setattr("accelerate.Accelerator.init_trackers", lambda *words: begun.update(words[3]["wandb"]))
+    monkeypatch.setattr("accelerate.Accelerator.get_tracker", lambda *_, **__: Run)
+    monkeypatch.setattr("accelerate.Accelerator.log", lambda _, values, step: sent.append((step, values)))
+    monkeypatch.setattr("accelerate.tracking.is_wandb_available", lambda: True)
+    accelerator = Accelerator(cpu=True, log_with="wandb")
+    kept = [{"step": step, "loss": 1.0} for step in range(1, 7)]
+    tracking = Tracking(accelerator, tmp_path, {}, kept)
+    tracking.log({"step": 7, "loss": 2.0})
+    assert sent == [(5, {"loss": 1.0}), (6, {"loss": 1.0}), (7, {"loss": 2.0})]
+    assert begun["resume"] == "allow" and begun["id"] == (tmp_path / "wandb_id").read_text()
+    again = dict(begun)
+    Tracking(accelerator, tmp_path, {}, kept)
+    assert begun["id"] == again["id"]
