@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import math
-from typing import ClassVar
 
 import torch
+from torch import Tensor
 
 from guidance_bench.core.parameters import param
-from guidance_bench.guidance.method import Guidance, Guide, Query, Step, per_sample_dot, register_method
+from guidance_bench.guidance.class_and_null import ClassAndNull
+from guidance_bench.guidance.method import Step, per_sample_dot, register_method
 
 
 @register_method("adg")
-class AngleDomainGuidance(Guidance):
+class AngleDomainGuidance(ClassAndNull):
     """cos(b) x0_class + sin(b) / sin(a) e, brought to the norm of x0_class; b = min((scale - 1) a, ``limit``).
 
     a is the angle between x0_class and x0_null, e the part of x0_class - x0_null perpendicular to x0_null, for each
@@ -25,21 +26,13 @@ class AngleDomainGuidance(Guidance):
     summary = "CFG that turns the data prediction and keeps its norm"
     paper = "Angle Domain Guidance: Latent Diffusion Requires Rotation Rather Than Extrapolation, arXiv 2506.11039"
     space = "x0"
-    neutral: ClassVar = {"scale": 1.0}
 
     scale: float = param(1.5, low=1.0, doc="1 is no guidance; the paper tries 2 to 15")
     limit: float = param(math.pi / 3, high=math.pi, doc="largest turn, in radians")
     keep_norm: bool = param(True, doc="the result gets the norm of the conditional prediction")
 
-    def evaluations(self, depth: int) -> tuple[float, float]:
-        """Two; one at scale 1."""
-        return (1, 1) if self.scale == 1 else (2, 2)
-
-    def guide(self, step: Step, query: Query) -> Guide:
-        """One batched forward of two."""
-        if self.scale == 1:
-            return (yield query)
-        cond, null = yield query, query.null()
+    def combine(self, step: Step, cond: Tensor, null: Tensor) -> Tensor:
+        """Turned in the plane of both data predictions."""
         across = cond - null
         across = across - per_sample_dot(across, null) / per_sample_dot(null, null).clamp_min(1e-12) * null
         size = per_sample_dot(cond, cond)

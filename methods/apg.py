@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from torch import Tensor
 
 from guidance_bench.core.parameters import param
-from guidance_bench.guidance.method import Guidance, Guide, Query, Step, per_sample_dot, register_method
+from guidance_bench.guidance.class_and_null import ClassAndNull
+from guidance_bench.guidance.method import Step, per_sample_dot, register_method
 
 
 @register_method("apg")
-class AdaptiveProjectedGuidance(Guidance):
+class AdaptiveProjectedGuidance(ClassAndNull):
     """x0 = x0_class + (scale - 1) (g_perp + parallel g_par), g the guidance direction x0_class - x0_null.
 
     g carries momentum along the trajectory (g <- g + momentum g_previous), is shortened to at most ``norm`` and split
@@ -26,22 +25,14 @@ class AdaptiveProjectedGuidance(Guidance):
     paper = "Eliminating Oversaturation and Artifacts of High Guidance Scales in Diffusion Models, arXiv 2410.02416"
     space = "x0"
     fixed_grid = True
-    neutral: ClassVar = {"scale": 1.0}
 
     scale: float = param(2.0, doc="1 is no guidance")
     parallel: float = param(0.0, high=1.0, doc="eta: share of the parallel part that is kept")
     norm: float = param(0.08, doc="limit of the direction's root mean square; 0: none")
     momentum: float = param(-0.5, low=-1.0, high=1.0, doc="beta; negative moves away from earlier directions")
 
-    def evaluations(self, depth: int) -> tuple[float, float]:
-        """Two; one at scale 1."""
-        return (1, 1) if self.scale == 1 else (2, 2)
-
-    def guide(self, step: Step, query: Query) -> Guide:
-        """One batched forward of two."""
-        if self.scale == 1:
-            return (yield query)
-        cond, null = yield query, query.null()
+    def combine(self, step: Step, cond: Tensor, null: Tensor) -> Tensor:
+        """By what is left of their difference."""
         direction = cond - null + self.momentum * step.state.get("direction", 0.0)
         step.state["direction"] = direction
         return cond + (self.scale - 1) * self._project(self._shorten(direction), cond)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from torch import Tensor
 
 from guidance_bench.core.parameters import param
-from guidance_bench.guidance.method import Guidance, Guide, Query, Step, extrapolate, register_method
+from guidance_bench.guidance.class_and_null import ClassAndNull
+from guidance_bench.guidance.method import Step, extrapolate, register_method
 
 
 @register_method("cfg_rescale")
-class RescaledCFG(Guidance):
+class RescaledCFG(ClassAndNull):
     """rescale v r + (1 - rescale) v, v = v_null + scale (v_class - v_null) and r = std(v_class) / std(v), for each
     sample.
 
@@ -20,20 +21,12 @@ class RescaledCFG(Guidance):
     summary = "CFG brought back to the spread of the conditional velocity"
     paper = "Common Diffusion Noise Schedules and Sample Steps are Flawed, arXiv 2305.08891"
     space = "v"
-    neutral: ClassVar = {"scale": 1.0}
 
     scale: float = param(1.5, doc="1 is no guidance")
     rescale: float = param(0.7, high=1.0, doc="phi: share of the rescaled velocity; 0 is CFG")
 
-    def evaluations(self, depth: int) -> tuple[float, float]:
-        """Two; one at scale 1."""
-        return (1, 1) if self.scale == 1 else (2, 2)
-
-    def guide(self, step: Step, query: Query) -> Guide:
-        """One batched forward of two."""
-        if self.scale == 1:
-            return (yield query)
-        cond, null = yield query, query.null()
+    def combine(self, step: Step, cond: Tensor, null: Tensor) -> Tensor:
+        """CFG's velocity, part of it rescaled."""
         guided = extrapolate(null, cond, self.scale)
         spread = [v.std(dim=(1, 2, 3), keepdim=True) for v in (cond, guided)]
         return guided * (1 - self.rescale + self.rescale * spread[0] / spread[1].clamp_min(1e-12))

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 import torch
 from torch import Tensor
 
 from guidance_bench.core.parameters import param
-from guidance_bench.guidance.method import Guidance, Guide, Query, Step, extrapolate, register_method
+from guidance_bench.guidance.class_and_null import ClassAndNull
+from guidance_bench.guidance.method import Step, extrapolate, register_method
 
 #: Percentiles between which the robust form counts a sample's squares.
 LOW, HIGH = 0.45, 0.55
 
 
 @register_method("energy_preserving")
-class EnergyPreservingCFG(Guidance):
+class EnergyPreservingCFG(ClassAndNull):
     """g sqrt(E(x0_class) / E(g)) with g = x0_null + scale (x0_class - x0_null), E the sum of a sample's squares.
 
     Zhang et al., "EP-CFG: Energy-Preserving Classifier-Free Guidance", arXiv 2412.09966. A later program
@@ -26,20 +25,12 @@ class EnergyPreservingCFG(Guidance):
     summary = "CFG brought back to the energy of the conditional prediction"
     paper = "EP-CFG: Energy-Preserving Classifier-Free Guidance, arXiv 2412.09966"
     space = "x0"
-    neutral: ClassVar = {"scale": 1.0}
 
     scale: float = param(1.5, doc="1 is no guidance")
     robust: bool = param(False, doc="energy of the middle tenth of a sample's squares alone")
 
-    def evaluations(self, depth: int) -> tuple[float, float]:
-        """Two; one at scale 1."""
-        return (1, 1) if self.scale == 1 else (2, 2)
-
-    def guide(self, step: Step, query: Query) -> Guide:
-        """One batched forward of two."""
-        if self.scale == 1:
-            return (yield query)
-        cond, null = yield query, query.null()
+    def combine(self, step: Step, cond: Tensor, null: Tensor) -> Tensor:
+        """CFG's data prediction, rescaled."""
         guided = extrapolate(null, cond, self.scale)
         return guided * (self.energy(cond) / self.energy(guided).clamp_min(1e-12)).sqrt().view(-1, 1, 1, 1)
 

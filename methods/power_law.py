@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from torch import Tensor
 
 from guidance_bench.core.parameters import param
-from guidance_bench.guidance.method import Guidance, Guide, Query, Step, per_sample_dot, register_method
+from guidance_bench.guidance.class_and_null import ClassAndNull
+from guidance_bench.guidance.method import Step, per_sample_dot, register_method
 
 
 @register_method("power_law")
-class PowerLawGuidance(Guidance):
+class PowerLawGuidance(ClassAndNull):
     """v_class + (scale - 1) |d|^alpha d with d = v_class - v_null, |d| its norm over a whole sample.
 
     The power-law form of Pavasovic et al., arXiv 2502.07849, as third parties give it; ``alpha`` 0 is CFG. The paper
@@ -20,19 +21,11 @@ class PowerLawGuidance(Guidance):
     summary = "CFG that is stronger where both predictions differ more"
     paper = "Classifier-Free Guidance: From High-Dimensional Analysis to Generalized Guidance Forms, arXiv 2502.07849"
     space = "v"
-    neutral: ClassVar = {"scale": 1.0}
 
     scale: float = param(1.05, doc="1 is no guidance")
     alpha: float = param(0.9, doc="power of the norm; 0 is CFG")
 
-    def evaluations(self, depth: int) -> tuple[float, float]:
-        """Two; one at scale 1."""
-        return (1, 1) if self.scale == 1 else (2, 2)
-
-    def guide(self, step: Step, query: Query) -> Guide:
-        """One batched forward of two."""
-        if self.scale == 1:
-            return (yield query)
-        cond, null = yield query, query.null()
+    def combine(self, step: Step, cond: Tensor, null: Tensor) -> Tensor:
+        """CFG, its scale times a power of the update's norm."""
         update = cond - null
         return cond + (self.scale - 1) * per_sample_dot(update, update).sqrt() ** self.alpha * update

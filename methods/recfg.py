@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
+
+from torch import Tensor
 
 from guidance_bench.core.errors import UserError
 from guidance_bench.core.parameters import param
-from guidance_bench.guidance.method import Guidance, Guide, Query, Step, per_sample_dot, register_method
+from guidance_bench.guidance.class_and_null import ClassAndNull
+from guidance_bench.guidance.method import Guidance, Step, per_sample_dot, register_method
 from guidance_bench.guidance.prepass import Prepass
 from guidance_bench.storage.files import sha256_of
 
@@ -19,7 +22,7 @@ MEASURED = "measured"
 
 
 @register_method("recfg")
-class RectifiedGuidance(Guidance):
+class RectifiedGuidance(ClassAndNull):
     """scale eps_class - (scale - 1) rho eps_null, rho = E[eps_class eps_null] / E[eps_null^2] at this time and class.
 
     Xia et al., "Rectified Diffusion Guidance for Conditional Generation", arXiv 2410.18737 (repository thuxmf/recfg).
@@ -32,14 +35,9 @@ class RectifiedGuidance(Guidance):
     summary = "CFG with a second coefficient that keeps the mean right"
     paper = "Rectified Diffusion Guidance for Conditional Generation, arXiv 2410.18737"
     space = "eps"
-    neutral: ClassVar = {"scale": 1.0}
 
     scale: float = param(1.5, doc="1 is no guidance")
     table: str | None = param(None, doc="measured, or a file that make_table wrote; none: the sample's own ratio")
-
-    def evaluations(self, depth: int) -> tuple[float, float]:
-        """Two; one at scale 1. The table is made beforehand."""
-        return (1, 1) if self.scale == 1 else (2, 2)
 
     def identity(self) -> dict[str, Any]:
         """A table by what it holds, not by where it lies."""
@@ -54,13 +52,10 @@ class RectifiedGuidance(Guidance):
         table, facts = measured_table(prepass)
         return replace(self, table=str(table)), facts
 
-    def guide(self, step: Step, query: Query) -> Guide:
-        """One batched forward of two."""
-        if self.scale == 1:
-            return (yield query)
+    def combine(self, step: Step, cond: Tensor, null: Tensor) -> Tensor:
+        """CFG in noise predictions with a coefficient of its own for the null label's."""
         if self.table == MEASURED:
             raise UserError("recfg: table=measured is measured by `guidance-bench run`; in Python give a file")
-        cond, null = yield query, query.null()
         if self.table is None:
             ratio = per_sample_dot(cond, null) / per_sample_dot(null, null).clamp_min(1e-12)
         else:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 import torch
 from torch import Tensor
 
 from guidance_bench.core.parameters import param
-from guidance_bench.guidance.method import Guidance, Guide, Query, Step, extrapolate, per_sample_dot, register_method
+from guidance_bench.guidance.class_and_null import ClassAndNull
+from guidance_bench.guidance.method import Step, extrapolate, per_sample_dot, register_method
 
 
 @register_method("tcfg")
-class TangentialCFG(Guidance):
+class TangentialCFG(ClassAndNull):
     """e + scale (eps_class - e), e the projection of eps_null on the first right singular vector of [eps_null;
     eps_class].
 
@@ -25,19 +24,11 @@ class TangentialCFG(Guidance):
     summary = "CFG with the unconditional prediction damped to the common direction"
     paper = "TCFG: Tangential Damping Classifier-free Guidance, arXiv 2503.18137"
     space = "eps"
-    neutral: ClassVar = {"scale": 1.0}
 
     scale: float = param(1.5, doc="1 is no guidance")
 
-    def evaluations(self, depth: int) -> tuple[float, float]:
-        """Two; one at scale 1."""
-        return (1, 1) if self.scale == 1 else (2, 2)
-
-    def guide(self, step: Step, query: Query) -> Guide:
-        """One batched forward of two."""
-        if self.scale == 1:
-            return (yield query)
-        cond, null = yield query, query.null()
+    def combine(self, step: Step, cond: Tensor, null: Tensor) -> Tensor:
+        """CFG away from the projection."""
         return extrapolate(project_on_common(null, cond), cond, self.scale)
 
 
