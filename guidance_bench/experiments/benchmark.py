@@ -29,6 +29,10 @@ from .specification import CONTENT
 Extract = Callable[[NDArray[np.uint8]], dict[str, NDArray[np.float32]]]
 
 
+#: The networks of a run by the words that options call them by.
+ROLES = {"backbone": "main", "weak": "weak"}
+
+
 @dataclass(frozen=True)
 class Networks:
     """The networks of a run.
@@ -104,6 +108,8 @@ class Benchmark(Configurable):
 
     #: sources of networks of the user's own, by their role
     own_networks: ClassVar[Mapping[str, str]] = MappingProxyType({})
+    #: by their role, what their files do not tell: keywords of :func:`guidance_bench.load_backbone`
+    network_settings: ClassVar[Mapping[str, Mapping[str, Any]]] = MappingProxyType({})
 
     seeds: tuple[int, ...]
     methods: tuple[str, ...]
@@ -147,6 +153,10 @@ class Benchmark(Configurable):
     @abstractmethod
     def num_classes(self) -> int:
         """Number of classes."""
+
+    def own_roles(self) -> set[str]:
+        """Which of the networks are files of the user's own: "main", "weak"."""
+        return set(self.own_networks)
 
     def class_names(self) -> Sequence[str]:
         """What readers call the classes, in the order of the labels; their numbers unless a benchmark knows better.

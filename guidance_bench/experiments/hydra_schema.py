@@ -63,10 +63,11 @@ class RunConfig:
     #: a folder whose records count as done; "committed": those that come with the project
     records: str | None = None
     device: str = "auto"
-    #: users' files as "group:path", and the method's grid as JSON, percent-encoded (OmegaConf would read "${" in
-    #: them): a cluster's job starts from nothing else
+    #: users' files as "group:path"; the method's grid, and what is told of the networks' files, as JSON; all
+    #: percent-encoded (OmegaConf would read "${" in them): a cluster's job starts from nothing else
     plugins: list[str] = field(default_factory=list)
     grid: str = ""
+    settings: str = ""
     hydra: Any = field(
         default_factory=lambda: {
             "run": {"dir": "."},
@@ -81,13 +82,13 @@ class RunConfig:
 PLAIN = {bool, int, float, str}
 
 #: Fields of the run configuration that are not the user's to set.
-HIDDEN = ("defaults", "plugins", "grid", "hydra")
+HIDDEN = ("defaults", "plugins", "grid", "settings", "hydra")
 
 
-def register_configs(plugins: Sequence[str] = (), grid: str = "") -> None:
+def register_configs(plugins: Sequence[str] = (), grid: str = "", settings: str = "") -> None:
     """Put every registered class and the run configuration into Hydra's store, which travels with each job."""
     store = ConfigStore.instance()
-    store.store(name="run", node=RunConfig(plugins=list(plugins), grid=grid))
+    store.store(name="run", node=RunConfig(plugins=list(plugins), grid=grid, settings=settings))
     for group, registry in GROUPS.items():
         for name in registry.names():
             store.store(group=group, name=name, node=schema(name, registry.parameters(name)))

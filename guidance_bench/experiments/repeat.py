@@ -13,7 +13,7 @@ from ..core.parameters import plain
 from ..core.registry import Registry
 from ..guidance.method import METHODS, Guidance
 from ..sampling.solvers import SOLVERS, Solver
-from .benchmark import BENCHMARKS, Benchmark
+from .benchmark import BENCHMARKS, ROLES, Benchmark
 
 #: What Hydra takes for a string without quotes, and for nothing else.
 PLAIN = re.compile(r"[A-Za-z_][\w./-]*")
@@ -40,7 +40,10 @@ def command_of(benchmark: Benchmark, method: Guidance, solver: Solver, seed: int
     words += _words(METHODS, "method", method)
     if (solver.name, solver.parameters()) != _named(benchmark.default_solver()):
         words += _words(SOLVERS, "solver", solver)
-    words += [f"{'backbone' if r == 'main' else r}={_typed(source)}" for r, source in benchmark.own_networks.items()]
+    roles = {role: word for word, role in ROLES.items()}
+    words += [f"{roles[role]}={_typed(source)}" for role, source in benchmark.own_networks.items()]
+    told = [(roles[role], *pair) for role, settings in benchmark.network_settings.items() for pair in settings.items()]
+    words += [f"{word}.{name}={_typed(value)}" for word, name, value in told]
     words.append(f"seed={seed}")
     words += [f"{name}={_typed(value)}" for name, value in options.items() if value not in (None, False)]
     return shlex.join(["guidance-bench", "run", *words])

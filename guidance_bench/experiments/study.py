@@ -13,8 +13,8 @@ from ..core.environment import pick_device
 from ..core.errors import UserError
 from ..core.processes import begin
 from ..guidance.method import METHODS, Guidance
-from .benchmark import BENCHMARKS, Benchmark, Setting, select
-from .published.own_network import with_network
+from .benchmark import BENCHMARKS, ROLES, Benchmark, Setting, select
+from .published.own_network import with_network, with_settings
 from .records import to_frame
 from .runner import Runner
 from .workspace import Workspace
@@ -43,7 +43,8 @@ def run(
         output: the folder of runs, as the command line's.
         records: a folder whose records count as done too; "committed": the project's own results.
         benchmark_fields: of the benchmark, e.g. ``samples=400`` or a published ``row="sit_xl_cfg"``; ``backbone=`` and
-            ``weak=`` put networks of your own (file, org/repo:file, URL) into any benchmark.
+            ``weak=`` put networks of your own (file, org/repo:file, URL) into any benchmark; what their files do not
+            tell (:func:`guidance_bench.load_backbone`) as ``backbone_config={"num_heads": 6}`` and ``weak_config=``.
 
     Returns:
         One row a run, as :func:`guidance_bench.load_results`.
@@ -76,11 +77,15 @@ def _benchmark(benchmark: str | Benchmark, fields: dict[str, Any]) -> Benchmark:
     if benchmark.endswith(".py"):
         benchmark = _only(BENCHMARKS.load_file(benchmark), benchmark)
     has = {p.name for p in BENCHMARKS.parameters(benchmark)}
+    told = {role: fields.pop(f"{word}_config", {}) for word, role in ROLES.items()}
+    settings = {role: config for role, config in told.items() if config}
     own = {key: str(fields.pop(key)) for key in ("backbone", "weak") if key in fields and key not in has}
     made = BENCHMARKS.create(benchmark, **fields)
     if own and "backbone" not in own:
         raise UserError("weak= goes with backbone=: give both networks")
-    return with_network(made, own["backbone"], own.get("weak", "")) if own else made
+    if not own:
+        return with_settings(made, settings)
+    return with_network(made, own["backbone"], own.get("weak", ""), settings)
 
 
 def _settings(method: Method | Sequence[Method]) -> list[Setting]:

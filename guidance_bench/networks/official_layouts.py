@@ -97,7 +97,7 @@ def recognise(tensors: Mapping[str, Tensor], where: str) -> str:
         return "sit"
     raise UserError(
         f"{where}: the tensors do not tell in which direction time runs; give layout='sit' (t = 1 is data, as upstream "
-        "SiT) or layout='sit_ig' (t = 1 is noise, as REPA and Internal Guidance)"
+        "SiT) or layout='sit_ig' (t = 1 is noise, as REPA and Internal Guidance); to run: backbone.layout=sit"
     )
 
 
@@ -119,9 +119,11 @@ def configuration(tensors: Mapping[str, Tensor], layout: str, given: Mapping[str
     complete = official | told | dict(given)
     absent = [name for name in official if complete[name] is None]
     if absent:
+        words = " ".join(f"backbone.{name}=..." for name in absent)
         raise UserError(
             f"{where}: tensors do not tell {' and '.join(absent)}, and width {told['hidden_size']} with depth "
-            f"{told['depth']} is no official size; give {', '.join(f'{name}=...' for name in absent)} to load_backbone"
+            f"{told['depth']} is no official size; give {', '.join(f'{name}=...' for name in absent)} to "
+            f"load_backbone; to run: {words} (weak. for the weaker network)"
         )
     return complete
 

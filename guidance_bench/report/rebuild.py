@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,8 +12,8 @@ import torch
 
 from ..core.errors import UserError
 from ..core.parameters import plain
-from ..experiments.benchmark import BENCHMARKS, Benchmark, Setting
-from ..experiments.published.own_network import with_network
+from ..experiments.benchmark import BENCHMARKS, ROLES, Benchmark, Setting
+from ..experiments.published.own_network import with_network, with_settings
 from ..experiments.runner import Runner
 from ..experiments.workspace import Workspace
 from ..guidance.method import METHODS
@@ -53,16 +54,19 @@ def _benchmark(spec: Mapping[str, Any], command: str) -> Benchmark:
     gone = sorted(set(spec["benchmark"]["parameters"]) - fields)
     if gone:
         raise UserError(f"benchmark {name!r} no longer has {', '.join(gone)}")
-    places, networks = _places(name, command)
+    places, networks, settings = _places(name, command)
     declared = spec["networks"]["main"].get("name")
     if "backbone" in fields and declared and declared != "own":
         places["backbone"] = declared
     benchmark = BENCHMARKS.create(name, **{k: v for k, v in told.items() if k in fields}, **places)
-    return with_network(benchmark, networks["backbone"], networks.get("weak", "")) if networks else benchmark
+    if not networks:
+        return with_settings(benchmark, settings)
+    return with_network(benchmark, networks["backbone"], networks.get("weak", ""), settings)
 
 
-def _places(name: str, command: str) -> tuple[dict[str, str], dict[str, str]]:
-    """Where files lay, as the record's command has it: fields of the benchmark, and networks of the user's own.
+def _places(name: str, command: str) -> tuple[dict[str, str], dict[str, str], dict[str, dict[str, Any]]]:
+    """Where files lay, as the record's command has it: fields of the benchmark, and networks of the user's own; and
+    what it tells of the networks' files, by role.
 
     A file that is another by now is found by its hash, which the specification has.
     """
@@ -70,13 +74,26 @@ def _places(name: str, command: str) -> tuple[dict[str, str], dict[str, str]]:
     try:
         pairs = [word.partition("=") for word in shlex.split(command)]
     except ValueError:  # a quote that is not closed
-        return {}, {}
+        return {}, {}, {}
     values = {key: value.strip("'") for key, _, value in pairs}
     fields = {key: values[f"benchmark.{key}"] for key in known if f"benchmark.{key}" in values}
     own: dict[str, str] = {
         key: values[key] for key in ("backbone", "weak") if key in values and "backbone" not in known
     }
-    return fields, own if "backbone" in own else {}
+    settings: dict[str, dict[str, Any]] = {}
+    for key, value in values.items():
+        word, dot, setting = key.partition(".")
+        if dot and word in ROLES:
+            settings.setdefault(ROLES[word], {})[setting] = _value(value)
+    return fields, own if "backbone" in own else {}, settings
+
+
+def _value(text: str) -> Any:
+    """A plain value of a command."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
 
 
 def _known(name: str, parameters: Mapping[str, Any]) -> dict[str, Any]:

@@ -47,8 +47,8 @@ def launch(flags: Sequence[str], overrides: Sequence[str]) -> int:
     """
     check_torchvision()
     plugins: list[str] = []
-    overrides, grid = checked([load_plugin(override, plugins) for override in overrides])
-    register_configs([quote(p) for p in plugins], grid)
+    overrides, *hidden = checked([load_plugin(override, plugins) for override in overrides])
+    register_configs([quote(p) for p in plugins], *hidden)
     multirun = "-m" in flags or "--multirun" in flags
     os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come to us as they are
     if all(flag in ("-m", "--multirun") for flag in flags):

@@ -30,8 +30,8 @@ def look(flags: Sequence[str], overrides: Sequence[str]) -> int:
     if any(flag not in ("-m", "--multirun") for flag in flags):
         raise UserError(f"check takes the words of run without Hydra's flags: {' '.join(flags)}")
     plugins: list[str] = []
-    overrides, grid = checked([load_plugin(override, plugins) for override in overrides])
-    register_configs([quote(p) for p in plugins], grid)
+    overrides, *hidden = checked([load_plugin(override, plugins) for override in overrides])
+    register_configs([quote(p) for p in plugins], *hidden)
     try:
         jobs = BasicSweeper.split_arguments(OverridesParser.create().parse_overrides(list(overrides)), None)[0]
         with initialize(version_base="1.3", config_path=None):

@@ -15,6 +15,7 @@ from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
 from ...core.errors import UserError, no_parameter
+from ...experiments.benchmark import ROLES
 from ...experiments.hydra_schema import GROUPS
 from .words import check_option
 
@@ -52,10 +53,11 @@ def ensure_loaded(group: str, path: str) -> None:
         registry.load_file(path)
 
 
-def checked(overrides: Sequence[str]) -> tuple[list[str], str]:
-    """What goes to Hydra, and the grid of the method's parameters as percent-encoded JSON: ``{name: [value, ...]}``.
+def checked(overrides: Sequence[str]) -> tuple[list[str], str, str]:
+    """What goes to Hydra; the method's grid, and what is told of the networks' files, as percent-encoded JSON.
 
-    ``method.scale=[1.2,1.5]`` is a grid where the parameter is one value, not a list.
+    ``method.scale=[1.2,1.5]`` is a grid where the parameter is one value, not a list: ``{"scale": [1.2, 1.5]}``.
+    ``backbone.num_heads=6`` becomes ``{"main": {"num_heads": 6}}``.
 
     Raises:
         UserError: what Hydra cannot read, an unknown option, name or parameter.
@@ -72,15 +74,31 @@ def checked(overrides: Sequence[str]) -> tuple[list[str], str]:
         for name in names:
             GROUPS[group].entry(name)
     grid: dict[str, list[Any]] = {}
+    settings: dict[str, dict[str, Any]] = {}
     rest = []
     for override in parsed:
         _check_key(override, chosen)
+        group, _, name = override.key_or_group.partition(".")
         values = _grid_values(override, chosen["method"])
-        if values is None:
+        if name and group in ROLES:
+            settings.setdefault(ROLES[group], {})[name] = _setting(override)
+        elif values is None:
             rest.append(str(override.input_line))
         else:
-            grid[override.key_or_group.partition(".")[2]] = values
-    return rest, quote(json.dumps(grid)) if grid else ""
+            grid[name] = values
+    return rest, _quoted(grid), _quoted(settings)
+
+
+def _quoted(value: dict[str, Any]) -> str:
+    return quote(json.dumps(value)) if value else ""
+
+
+def _setting(override: Override) -> Any:
+    """One plain value."""
+    value = None if override.is_sweep_override() or override.is_delete() else _plain(override.value())
+    if value is None or isinstance(value, (list, dict)):
+        raise UserError(f"{override.input_line!r} gives no value: {override.key_or_group}=VALUE")
+    return value
 
 
 def _grid_values(override: Override, methods: Sequence[str]) -> list[Any] | None:

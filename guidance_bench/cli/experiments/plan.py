@@ -15,7 +15,7 @@ from ...core.errors import UserError, unknown
 from ...core.identity import canonical
 from ...experiments.benchmark import BENCHMARKS, Benchmark, Setting, select
 from ...experiments.hydra_schema import build
-from ...experiments.published.own_network import with_network
+from ...experiments.published.own_network import with_network, with_settings
 from ...experiments.runner import Runner
 from ...experiments.workspace import Workspace
 from ...guidance.method import METHODS, Guidance
@@ -107,7 +107,10 @@ def _benchmark(config: DictConfig) -> Benchmark:
     if "weak" in given and "backbone" not in given:
         raise UserError("weak= goes with backbone=: give both networks")
     made: Benchmark = build("benchmark", OmegaConf.create({**OmegaConf.to_container(config.benchmark), **own}))  # type: ignore[dict-item]
-    return with_network(made, given["backbone"], given.get("weak", "")) if given else made
+    settings = json.loads(unquote(config.settings) or "{}")
+    if not given:
+        return with_settings(made, settings)
+    return with_network(made, given["backbone"], given.get("weak", ""), settings)
 
 
 def rows_of(config: DictConfig) -> list[str]:

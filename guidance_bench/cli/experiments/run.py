@@ -19,6 +19,8 @@ guidance-bench run benchmark=NAME [method=NAME|FILE.py] [NAME=VALUE ...] [-m]
                        org/repo:file, URL, known name) in the benchmark's place;
                        weak=FILE beside it; imagenet256 also has names, and
                        checkpoint=, vae=, reference=FILE
+  backbone.num_heads=6 what your network's file does not tell (load_backbone's
+                       keywords: tap, layout, weights, ...); likewise weak.
   data=PATH            your images, one folder a class, for benchmark=folder
   method=ig            one method instead of the line-up, or a Python file
   method.scale=1.7     a parameter of the method; also benchmark. and solver.

@@ -24,7 +24,7 @@ from ...features.kept import FeatureMaker
 from ...metrics.base import METRICS
 from ...networks.autoencoders.base import AUTOENCODERS, Autoencoder, load_autoencoder
 from ...networks.backbone import Backbone, config_of
-from ...networks.checkpoints import checkpoint_file, load_backbone
+from ...networks.checkpoints import checkpoint_file
 from ...networks.origin import origin_of
 from ...sampling.solvers import SOLVERS, Solver
 from ...storage.hub import Wanted, fetch, wanted
@@ -32,6 +32,7 @@ from ...storage.image_sets import ImageSource
 from ...storage.verified import file_sha256
 from ..benchmark import Benchmark, Evaluator, Networks, Setting
 from .declaration import Declaration, DeclaredBackbone, Named, PublishedRow, read_declaration
+from .own_network import load_own
 
 #: Images a pass of the feature network.
 BATCH = 32
@@ -127,12 +128,18 @@ class CheckpointBenchmark(Benchmark):
 
     @cached_property
     def _main(self) -> Backbone:
-        source, known = self.checkpoint_source(), self.declared.backbones.get(self.backbone)
-        return load_backbone(source, layout=known.layout, **known.settings) if known else load_backbone(source)
+        known = self.declared.backbones.get(self.backbone)
+        declared = {"layout": known.layout, **known.settings} if known else {}
+        return load_own(self.checkpoint_source(), self.network_settings.get("main", {}), **declared)
 
     @cached_property
     def _weak(self) -> Backbone | None:
-        return load_backbone(self.weak) if self.weak else None
+        return load_own(self.weak, self.network_settings.get("weak", {})) if self.weak else None
+
+    def own_roles(self) -> set[str]:
+        """The backbone where it is not the published one, and a weaker network."""
+        own = self.checkpoint or self.backbone not in self.declared.backbones
+        return {*(["main"] if own else []), *(["weak"] if self.weak else [])}
 
     def line_up(self) -> list[Setting]:
         """The row; without one, what was published of the backbone with random labels, else no guidance and CFG."""
@@ -177,18 +184,17 @@ class CheckpointBenchmark(Benchmark):
     def recipes(self, seed: int) -> dict[str, dict[str, Any]]:
         """The networks by the sha256 of their files; the files are fetched where they are not here."""
         own = {} if self.backbone in self.declared.backbones else origin_of(self._main)
-        found = {"main": self._identity(self.checkpoint_source(), self.backbone) | own}
-        return found | ({"weak": self._identity(self.weak, "weak") | origin_of(self._weak)} if self._weak else {})
+        found = {"main": self._identity("main", self.checkpoint_source()) | own}
+        return found | ({"weak": self._identity("weak", self.weak) | origin_of(self._weak)} if self._weak else {})
 
-    def _identity(self, source: str, name: str) -> dict[str, Any]:
-        known = self.declared.backbones.get(name)
-        kind = known.layout.partition("_")[0] if known and known.layout != "auto" else "checkpoint"
-        settings = {"settings": known.settings} if known else {}
+    def _identity(self, role: str, source: str) -> dict[str, Any]:
+        known = self.declared.backbones.get(self.backbone) if role == "main" else None
+        settings = {**(known.settings if known else {}), **self.network_settings.get(role, {})}
         return {
-            "backbone": kind,
-            "name": name if known else "own",
+            "backbone": known.layout.partition("_")[0] if known and known.layout != "auto" else "checkpoint",
+            "name": self.backbone if known else "own",
             "sha256": file_sha256(checkpoint_file(source)),
-            **settings,
+            **({"settings": settings} if known or settings else {}),
         }
 
     def networks(self, seed: int, folder: Path, device: torch.device) -> Networks:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -33,12 +34,14 @@ class _WithOwnNetwork(Benchmark):
         network = self._network_of(role)
         known: BackboneConfig = network.config  # type: ignore[assignment]
         found = {"backbone": known.name, "sha256": file_sha256(checkpoint_file(source))}
-        return found | origin_of(network)
+        told = self.network_settings.get(role)
+        return found | origin_of(network) | ({"settings": dict(told)} if told else {})
 
     @cached_property
     def _loaded(self) -> dict[str, Backbone]:
         wanted = super().recipes(0)["main"].get("config", {})  # type: ignore[safe-super]
-        found = {role: load_backbone(source) for role, source in self.own_networks.items()}
+        told = self.network_settings
+        found = {role: load_own(source, told.get(role, {})) for role, source in self.own_networks.items()}
         for role, network in found.items():
             has = config_of(network)
             for key in SHAPE:
@@ -80,13 +83,49 @@ class _WithOwnNetwork(Benchmark):
         return kept
 
 
-def with_network(benchmark: Benchmark, backbone: str, weak: str = "") -> Benchmark:
+def load_own(source: str, settings: Mapping[str, Any], **known: Any) -> Backbone:
+    """:func:`guidance_bench.load_backbone` with what a user says of the file.
+
+    Args:
+        source: of the checkpoint.
+        settings: what its tensors do not tell: ``num_heads``, ``tap``, ``layout``, ``weights``, ...
+        known: the same by a benchmark's declaration.
+
+    Raises:
+        UserError: as it; a setting that is no matter of the file.
+    """
+    for name in ("device", "dtype"):
+        if name in settings:
+            raise UserError(f"backbone.{name}= is not told of a network's file: run has device= and precision=")
+    texts = {name: str(settings[name]) for name in ("layout", "weights") if name in settings}
+    return load_backbone(source, **{**known, **settings, **texts})
+
+
+def with_settings(benchmark: Benchmark, settings: Mapping[str, Mapping[str, Any]]) -> Benchmark:
+    """The benchmark with what the files of its networks do not tell, by role: "main" and "weak".
+
+    Raises:
+        UserError: a network that is none of the user's own.
+    """
+    for role in settings:
+        if role not in benchmark.own_roles():
+            word = "backbone" if role == "main" else role
+            raise UserError(f"{word}.{next(iter(settings[role]))}= goes with a network of your own: {word}=FILE")
+    made = copy.copy(benchmark)
+    vars(made)["network_settings"] = settings
+    return made
+
+
+def with_network(
+    benchmark: Benchmark, backbone: str, weak: str = "", settings: Mapping[str, Mapping[str, Any]] | None = None
+) -> Benchmark:
     """The benchmark with other networks; data, solver, labels and evaluator stay.
 
     Args:
         benchmark: any; it is not changed.
         backbone: file, known name, "org/repo:file" or URL of the main network's checkpoint.
         weak: of autoguidance's weaker one; "": there is none.
+        settings: what their files do not tell, by role (:func:`with_settings`).
 
     Raises:
         UserError: the files cannot be had, are no checkpoints, or do not fit the benchmark's latents.
@@ -94,5 +133,6 @@ def with_network(benchmark: Benchmark, backbone: str, weak: str = "") -> Benchma
     made = copy.copy(benchmark)
     made.__class__ = type(type(benchmark).__name__, (_WithOwnNetwork, type(benchmark)), {})
     vars(made)["own_networks"] = {"main": backbone, **({"weak": weak} if weak else {})}
+    made = with_settings(made, settings or {})
     made._network_of("main")  # type: ignore[attr-defined]
     return made
