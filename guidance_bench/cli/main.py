@@ -135,6 +135,8 @@ def _parse(arguments: list[str]) -> int:
     verb = next((a for a in arguments if not a.startswith("-")), None)
     if arguments and verb == arguments[0] and verb not in VERBS:
         raise UserError(f"unknown verb {verb!r} (known: {', '.join(VERBS)}){did_you_mean(verb, VERBS)}")
+    if "" in arguments:
+        raise UserError("a word of the command is empty: a variable of the shell that is not set?")
     command = application(VERBS, USAGE, __version__)
     try:
         parsed = command.main(args=arguments, prog_name="guidance-bench", standalone_mode=False)

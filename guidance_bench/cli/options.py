@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Collection, Iterable, Sequence
+from typing import Any
 
 from ..core.errors import UserError, did_you_mean
 
@@ -35,6 +37,14 @@ def whole_number(name: str, text: str, least: int, most: int = 10**9) -> int:
         bounds = f"of at least {least}" if most == 10**9 else f"in {least}..{most}"
         raise UserError(f"{name}={shown!r} is not a whole number {bounds}")
     return int(text)
+
+
+def literal(text: str) -> Any:
+    """The Python value that a text is; the text itself where it is none."""
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return text
 
 
 def truth(name: str, text: str) -> bool:

@@ -39,10 +39,12 @@ def report(places: Sequence[Path], output: Path) -> list[str]:
     Raises:
         UserError: no records, a corrupt one, or the folder cannot be written.
     """
-    read = [record for place in places for record in read_records(place)]
+    by_place = {place: read_records(place) for place in places}
+    empty = [str(place) for place, records in by_place.items() if not records]
+    if empty:
+        raise UserError(f"no records in {', '.join(empty)}: give records, runs or output folders")
+    read = [record for records in by_place.values() for record in records]
     found = {record["run_id"]: record for record in sorted(read, key=lambda record: str(record["time"]))}  # the latest
-    if not found:
-        raise UserError(f"no records in {', '.join(map(str, places))}: give records, runs or output folders")
     records = list(found.values())
     samples, folders = _samples(places, records)
     parts = sections(records, folders)

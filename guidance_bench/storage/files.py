@@ -33,6 +33,8 @@ def umask() -> int:
 
 def check_writable(path: Path) -> None:
     """Raise :class:`UserError` where a file could not be made, before there is work to lose; nothing is made."""
+    if any(len(os.fsencode(part)) > NAME for part in path.parts[1:]):  # a system tells only where the folder is there
+        raise UserError(f"cannot write {short(path)}: File name too long")
     try:
         if path.is_dir():
             raise UserError(f"cannot write {short(path)}: it is a folder")
@@ -63,7 +65,7 @@ def atomic(path: Path) -> Iterator[Path]:
     beginning = f".{path.name[:100]}."
     made: list[Path] = []
     try:
-        made = _make_folders(path.parent)
+        made = make_folders(path.parent)
         sweep(path.parent, beginning, IDLE)
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=beginning, suffix=SUFFIX)
         os.close(handle)
@@ -85,7 +87,7 @@ def atomic(path: Path) -> Iterator[Path]:
             remove_empty(made)
 
 
-def _make_folders(folder: Path) -> list[Path]:
+def make_folders(folder: Path) -> list[Path]:
     """Make a folder and those above it; the new ones, the innermost first."""
     new = [place for place in (folder, *folder.parents) if not place.exists()]
     try:

@@ -23,7 +23,6 @@ from ..networks.backbone import Backbone
 from ..networks.compiled import Compiled
 from .alone import Alone
 from .recipe import TrainingRecipe
-from .tracking import check_tracker
 
 #: (step, averaged network) to numbers by name.
 Observer = Callable[[int, Backbone], Mapping[str, float]]
@@ -75,7 +74,6 @@ def make_accelerator(
     """
     if execution.alone:
         return Alone(device)
-    check_tracker(execution.tracker)
     begin(device)
     AcceleratorState._reset_state()  # one program may train in several precisions, one after the other
     mixed = recipe.precision if recipe.precision in ("bf16", "fp16") else "no"

@@ -17,13 +17,14 @@ from ..core.processes import agree, begin, is_first
 from ..networks.backbone import Backbone
 from ..networks.checkpoints import RESULT, load_backbone, save_backbone
 from ..networks.dataset import Dataset
-from ..storage.files import sweep, write_json
+from ..storage.files import check_writable, sweep, write_json
 from ..storage.folder_lock import alone
 from ..storage.pinned import pinned
 from .data.dataset import InMemory, TrainingData
 from .data.source import Source, open_source
 from .execution import Execution, explained
 from .recipe import RECIPES, RecipeBase, TrainingRecipe, decay_name
+from .tracking import check_tracker
 from .trainer import Trainer
 
 #: What training.json says of a finished training.
@@ -86,6 +87,8 @@ def make(
     where = begin(pick_device(str(device)))
     spec = recipe.as_dict(data)
     place = place_of(recipe, data, folder)
+    check_tracker(execution.tracker)
+    check_writable(place / RESULT)
     with alone(place, f"training {place.name}") if is_first() else nullcontext():
         if not agree((place / FACTS_FILE).exists):
             _run(recipe, data, spec, place, where, execution)

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import os
+import random
+import shutil
 import subprocess
 import sys
 
 import pytest
 from commands import ROOT
+from PIL import Image
+from wrong_commands import all_wrong
 
+from guidance_bench.cli.main import VERBS as ALL_VERBS
 from guidance_bench.cli.main import main
+from guidance_bench.experiments.records import committed_results
 
 NUMBERS = ["nan", "inf", "-inf", "-1", "abc", "", "null", "[1,x]", "{a:1}", "true", "1e999", "'1.5'", "1;2"]
 WHOLE = ["-1", "0", "1.5", "nan", "abc", "", "null", "[3]", "{a:1}", "1e3", "true"]
@@ -132,7 +138,12 @@ WRONG = commands()
 def folder(tmp_path, monkeypatch):
     for name, content in FILES.items():
         (tmp_path / name).write_bytes(content if isinstance(content, bytes) else content.encode())
-    (tmp_path / "folder.py").mkdir()
+    for name in ("folder.py", "pictures/a", "records"):
+        (tmp_path / name).mkdir(parents=True)
+    for i in range(4):
+        for place in ("pictures", "pictures/a"):
+            Image.new("RGB", (8, 8), (i, 0, 0)).save(tmp_path / place / f"{i}.png")
+    shutil.copy(min(committed_results().glob("*/records/*.json")), tmp_path / "records")
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -153,6 +164,57 @@ def test_a_wrong_command_gets_one_line_and_status_2(folder, capfd, arguments):
     assert "Traceback" not in said.err and not said.out, arguments
     assert set(os.listdir(folder)) - set(before) <= {"outputs", "__pycache__"}
     assert not list(folder.rglob("record.json"))
+
+
+EVERY = all_wrong()
+FEW = 80
+
+
+def fault(arguments, folder, capfd) -> str | None:
+    """What is wrong with the answer to a wrong command."""
+    before = set(os.listdir(folder)) | {"__pycache__"}
+    status = main(arguments)
+    said = capfd.readouterr()
+    good = status == 2 and said.err.startswith("guidance-bench: ") and 25 < len(said.err) < 1000
+    quiet = not said.out or arguments[0] == "evaluate"  # which says what images it has found
+    if (
+        good
+        and quiet
+        and said.err.count("\n") == 1
+        and "Traceback" not in said.err
+        and set(os.listdir(folder)) <= before
+    ):
+        return None
+    return f"{[word[:80] for word in arguments]}: {status}, {said.err[:300]!r}, {said.out[:80]!r}"
+
+
+@pytest.fixture
+def no_job(monkeypatch):
+    """A command that would begin its work was not refused."""
+
+    def begin(*arguments, **named):
+        raise AssertionError("the job was started")
+
+    for place in (
+        "experiments.runner.Runner.run_all",
+        "training.trainer.Trainer.run",
+        "training.latents.encode.encode",
+    ):
+        monkeypatch.setattr(f"guidance_bench.{place}", begin)
+
+
+def test_a_sample_of_all_wrong_commands(folder, capfd, no_job):
+    for arguments in random.Random(11).sample(EVERY, FEW):
+        assert fault(arguments, folder, capfd) is None
+
+
+@pytest.mark.slow
+def test_all_wrong_commands(folder, capfd, no_job):
+    """A minute; of every verb there are some."""
+    faults = [found for arguments in EVERY if (found := fault(arguments, folder, capfd))]
+    assert not faults, f"{len(faults)} of {len(EVERY)}:\n" + "\n".join(faults)
+    assert len({tuple(words) for words in [*EVERY, *WRONG]}) >= 2000
+    assert {words[0] for words in EVERY} >= set(ALL_VERBS)
 
 
 @pytest.mark.slow

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ...core.console import say
 from ...core.errors import UserError
-from ..options import split_options
+from ..options import split_options, whole_number
 
 HELP = """\
 guidance-bench speed [only=NAME[,NAME]] [device=auto] [rounds=5] [threads=2]
@@ -33,11 +33,7 @@ def command(arguments: Sequence[str]) -> int:
     words, options = split_options(arguments, defaults)
     if words:
         raise UserError(f"speed takes no {words[0]!r} (options: {', '.join(defaults)})")
-    counts = {}
-    for name in ("rounds", "threads"):
-        if not (options[name].isascii() and options[name].isdigit() and len(options[name]) < 6):
-            raise UserError(f"{name}={options[name]!r} is not a whole number")
-        counts[name] = int(options[name])
+    counts = {name: whole_number(name, options[name], 1, 99_999) for name in ("rounds", "threads")}
     from ...core.environment import pick_device
     from ...speed.measure import measure, table
     from ...storage.files import write_json

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import textwrap
 import time
 from collections.abc import Sequence
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...core.console import say
 from ...core.errors import UserError
-from ..options import check_options, truth, wants_help, whole_number
+from ..options import check_options, literal, truth, wants_help, whole_number
 
 if TYPE_CHECKING:
     from ...evaluation.evaluate import Evaluation
@@ -58,7 +57,7 @@ def command(arguments: Sequence[str]) -> int:
     check_options(options, OPTIONS)
     if not samples:
         raise UserError("evaluate needs SAMPLES: a folder, a .npz file or a sample store")
-    if "reference" not in options:
+    if not options.get("reference"):
         raise UserError("evaluate needs reference=FILE: a .npz with statistics, or a folder of images")
     texts = ("weights", "keep_reference", "output", "device")
     more: dict[str, Any] = {name: options[name] for name in texts if name in options}
@@ -165,12 +164,5 @@ def _parameters(given: dict[str, str]) -> dict[str, dict[str, Any]]:
     parameters: dict[str, dict[str, Any]] = {}
     for key, value in given.items():
         metric, _, name = key.partition(".")
-        parameters.setdefault(METRICS.entry(metric).name, {})[name] = _literal(value)
+        parameters.setdefault(METRICS.entry(metric).name, {})[name] = literal(value)
     return parameters
-
-
-def _literal(value: str) -> Any:
-    try:
-        return ast.literal_eval(value)
-    except (ValueError, SyntaxError):
-        return value

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ...core.console import say
 from ...core.errors import UserError
-from ..options import split_options, wants_help
+from ..options import split_options, truth, wants_help
 
 HELP = """\
 guidance-bench clean OUTPUT [what=old,temporary] [yes=true]
@@ -38,8 +38,7 @@ def command(arguments: Sequence[str]) -> int:
     folders, options = split_options(arguments, {"what": "old,temporary", "yes": "false"})
     if len(folders) != 1 or not Path(folders[0]).is_dir():
         raise UserError("clean takes one output folder that is there: guidance-bench clean outputs")
-    if options["yes"] not in ("true", "false"):
-        raise UserError(f"yes={options['yes']!r} is not true or false")
+    sure = truth("yes", options["yes"])
     kinds = [kind.strip() for kind in options["what"].split(",")]
     for kind in kinds:
         if kind not in KINDS:
@@ -53,7 +52,7 @@ def command(arguments: Sequence[str]) -> int:
     for path, kind in found.items():
         say(f"{kind:<11}{_megabytes(sizes[path])}  {path}{_words(path)}")
     say(f"{len(found)} to delete, {_megabytes(sum(sizes.values())).strip()}")
-    if options["yes"] == "true" or _agreed():
+    if sure or _agreed():
         _delete(output, found)
     return 0
 

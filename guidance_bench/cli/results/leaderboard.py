@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ...core.console import say
 from ...core.errors import UserError
-from ..options import split_options, wants_help
+from ..options import split_options, truth, wants_help
 
 HELP = """\
 guidance-bench leaderboard [FOLDER] [output=leaderboard] [exclude=old,NAME,...]
@@ -33,9 +33,8 @@ def command(arguments: Sequence[str]) -> int:
     if arguments and wants_help(arguments):
         print(HELP)
         return 0
-    positional, options = split_options(
-        arguments, {"output": "leaderboard", "exclude": "", "latex": "narrow", "all": "false"}
-    )
+    positional, options = split_options(arguments, DEFAULTS)
+    everything = truth("all", options["all"])
     if options["latex"] not in ("narrow", "full"):
         raise UserError(f"latex={options['latex']!r} is not narrow or full")
     if len(positional) > 1:
@@ -44,7 +43,7 @@ def command(arguments: Sequence[str]) -> int:
     if path and not Path(path).exists():
         raise UserError(f"{path!r} does not exist: give a record or a folder of records")
 
-    if options["all"] == "true":
+    if everything:
         from ...experiments.records import committed_results
         from ...leaderboard.collection import write_collection
         from ...leaderboard.submit import redraw

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Any, get_origin
 
 from ...core.console import duration, say
 from ...core.errors import UserError
-from ..options import check_options, truth, wants_help, whole_number
+from ..options import check_options, literal, truth, wants_help, whole_number
 
 if TYPE_CHECKING:
     from ...core.parameters import Parameter
@@ -124,10 +123,7 @@ def _values(owner: str, known: Sequence[Parameter], given: dict[str, str]) -> di
 def _literal(text: str) -> Any:
     if text.lower() in ("true", "false", "none", "null"):
         return {"true": True, "false": False}.get(text.lower())
-    try:
-        return ast.literal_eval(text)
-    except (ValueError, SyntaxError, MemoryError, RecursionError):
-        return text
+    return literal(text)
 
 
 def _how(given: dict[str, str]) -> dict[str, Any]:

@@ -59,7 +59,11 @@ def search_space(method: str, words: str = "") -> dict[str, Axis]:
     cls: Any = METHODS.entry(method).cls
     neutral: Mapping[str, Any] = cls.neutral
     if words:
-        return dict(_axis(method, word, parameters, neutral) for word in words.split(","))
+        axes = [_axis(method, word, parameters, neutral) for word in words.split(",")]
+        named = [name for name, _ in axes]
+        if len(set(named)) < len(named):
+            raise UserError(f"search={words[:60]!r} names a parameter twice")
+        return dict(axes)
     found = {}
     for name, parameter in parameters.items():
         if (name == "scale" or name.endswith("_scale") or name == "strength") and isinstance(parameter.default, float):
