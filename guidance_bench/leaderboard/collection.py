@@ -23,6 +23,7 @@ from .sheets import SPEED, best_sheet
 
 #: Figures of a benchmark in the order in which they are shown; of those that are there.
 FIGURES = {
+    "convergence": "each method against training steps",
     "scale": "each method against its scale",
     "ranking": "every method's best",
     "precision_recall": "precision against recall",
@@ -73,7 +74,7 @@ def markdown_of(place: Path, found: dict[str, list[Table]]) -> str:
                 f"{escape_markdown(table.caption)}\n",
                 markdown(sheet),
                 f"{escape_markdown(table.note)}\n",
-                *[f"![{text}]({path})\n" for text, path in _pictures(place, name)],
+                *[f"![{text}]({path})\n" for text, path in _pictures(place, name, table)],
                 f"[All settings]({place.name}/{name}/leaderboard.md) · [records]({place.name}/{name}/records)\n",
             ]
     for one in reported_tables():
@@ -94,15 +95,13 @@ def page_of(place: Path, found: dict[str, list[Table]]) -> str:
         [[] for _ in boards],
         [record for name in found for record in read_records(place / name)],
         files=[f"{place.name}/{name}/records/*.json" for name, _ in boards],
-        pictures=[_pictures(place, name) for name, _ in boards],
+        pictures=[_pictures(place, name, table) for name, table in boards],
         reported=reported_tables(),
     )
 
 
-def _pictures(place: Path, name: str) -> list[tuple[str, str]]:
-    paths = {stem: place / name / "figures" / f"{stem}.png" for stem in FIGURES}
-    return [
-        (f"{name}: {FIGURES[stem]}", path.relative_to(place.parent).as_posix())
-        for stem, path in paths.items()
-        if path.exists()
-    ]
+def _pictures(place: Path, name: str, table: Table) -> list[tuple[str, str]]:
+    """Title and address of each figure of a table; of a folder with several protocols they are named by these."""
+    folder = place / name / "figures"
+    files = [(stem, folder / f"{stem}{suffix}.png") for stem in FIGURES for suffix in ("", f"-{table.protocol}")]
+    return [(f"{name}: {FIGURES[stem]}", f.relative_to(place.parent).as_posix()) for stem, f in files if f.exists()]

@@ -48,6 +48,36 @@ def test_an_interval_is_a_grid_of_both_ends_with_the_best_framed():
     assert interval_figure(table_of(records[-2:])) is None
 
 
+def test_an_interval_has_its_figure_and_no_panel_over_one_end():
+    points = [(low, high) for low in (0.0, 0.2, 0.4) for high in (0.6, 0.8, 1.0)]
+    records = [run("cfg", {"scale": 1.5, "low": low, "high": high}, 1 + low + high) for low, high in points]
+    with style():
+        assert scale_figure(table_of(records)) is None
+        (axes,) = scale_figure(table_of(records + [run("ig", {"scale": s}, 2.0 + s) for s in (1.2, 1.4)])).axes
+    assert axes.get_title(loc="left") == "ig"
+
+
+def test_a_crowds_names_lie_on_no_other_and_what_is_far_worse_is_above_the_axis():
+    records = [run(f"method{i:02d}", {"scale": 1.1}, 1.0 + i / 500, nfe=32.0) for i in range(24)]
+    records += [run("none", None, 1.2, nfe=16.0), run("far", {"scale": 2.0}, 5.0, nfe=32.0)]
+    with style():
+        figure = cost_figure(table_of(records))
+        figure.draw_without_rendering()
+    (axes,) = figure.axes
+    assert axes.get_ylim()[1] < 1.5
+    names = [text for text in axes.texts if text.get_text().strip()]
+    assert {"none", "far", "method00"} <= {text.get_text().strip() for text in names} and len(names) > 8
+    boxes = [text.get_window_extent().padded(-1) for text in names]
+    assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[:i])
+
+
+def test_a_narrow_figures_head_is_not_cut_off():
+    with style():
+        figure = scale_figure(table_of([run("ig", {"scale": s}, 2.0 + s) for s in (1.2, 1.4)]))
+        figure.draw_without_rendering()
+    assert figure._suptitle.get_window_extent().x1 <= figure.bbox.x1
+
+
 def trained(steps, method, value, seed=0):
     networks = {"main": {"backbone": "sit", "steps": steps, "seed": seed}}
     return run(method, None, value, seed, networks=networks)

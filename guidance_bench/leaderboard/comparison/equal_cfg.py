@@ -18,6 +18,9 @@ from .strengths import Trajectory
 if TYPE_CHECKING:
     import pandas as pd
 
+#: Points that a curve has at least.
+CURVE = 3
+
 
 def with_equal_cfg(table: Table, strengths: Mapping[str, Trajectory]) -> Table:
     """The table with what tells a method from more CFG, where strengths were measured.
@@ -27,7 +30,8 @@ def with_equal_cfg(table: Table, strengths: Mapping[str, Trajectory]) -> Table:
     leaves it open).
 
     CFG's curve is the line through ``none`` (scale 1) and the settings of ``cfg`` that differ in the scale alone, seed
-    by seed.
+    by seed; there must be two of these, for the metric bends over the scale and a chord from ``none`` to a single one
+    lies on its bad side.
     """
     if not any(run in strengths for runs in table.best["run_ids"] for run in runs):
         return table
@@ -92,6 +96,6 @@ def _against(
     own, cfg = by_seed(row, column.name), {}
     for seed, w in measured.items() if row["method"] not in ("none", "cfg") else ():
         scales, values = zip(*curve.get(seed, [(math.nan, math.nan)]), strict=True)
-        if seed in own and scales[0] <= w <= scales[-1]:
+        if seed in own and len(scales) >= CURVE and scales[0] <= w <= scales[-1]:
             cfg[seed] = float(np.interp(w, scales, values))
     return _Against(strength, own, cfg, column)

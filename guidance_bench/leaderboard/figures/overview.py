@@ -19,7 +19,21 @@ from .labels import label_points
 from .ranking import ranking_figure
 from .sample_grids import in_context, sample_grid
 from .scale import scale_figure
-from .style import INK, RING, Figure, canvas, ceiling, head, lettered, looks, mark_hidden, save, scale_axis, style
+from .style import (
+    INK,
+    RING,
+    Figure,
+    canvas,
+    ceiling,
+    crowd_ceiling,
+    head,
+    lettered,
+    looks,
+    mark_hidden,
+    save,
+    scale_axis,
+    style,
+)
 from .trajectory import trajectory_figure
 
 if TYPE_CHECKING:
@@ -109,7 +123,7 @@ def _finish(figure: Canvas, table: Table, x: str, y: str, title: str) -> Canvas:
     """The head, and the methods' names: at the points of a crowd, else in a legend."""
     head(figure, table, title.replace("\n", ", ") if crowded(table) else "")
     if crowded(table):
-        label_points(figure, table.best, x, y, ceiling(table) if y == table.primary.name else math.inf)
+        label_points(figure, table.best, x, y, crowd_ceiling(table) if y == table.primary.name else math.inf)
     else:
         _legend(figure, table, title)
     return figure
@@ -157,24 +171,28 @@ def _growing(count: int, method: str) -> Any:
 
 def cost_figure(table: Table) -> Canvas:
     """The ranking metric against network evaluations a sample, with the front that no setting beats in both."""
+    from matplotlib.ticker import MaxNLocator
+
     cost, metric = "cost.nfe", table.primary.name
     figure, shown = _canvas(table), _shown(table)
     axes = figure.subplots()
-    scale_axis(axes, shown[metric].tolist(), ceiling(table))
+    top = crowd_ceiling(table) if crowded(table) else ceiling(table)
+    scale_axis(axes, shown[metric].tolist(), top)
     for method, look in looks(shown["method"]).items():
         for rows, size, alpha in ((shown, 26, 0.4), (table.best, 75, 1.0)):
             own = rows[rows["method"] == method]
             x, y = own[cost].tolist(), own[metric].tolist()
             axes.scatter(x, y, s=size, alpha=alpha, color=look.colour, marker=look.marker, linewidths=0, zorder=3)
-            mark_hidden(axes, x, y, ceiling(table), look.colour)
+            mark_hidden(axes, x, y, top, look.colour)
     front = pareto(table.settings, cost, metric)
     axes.margins(x=0.12)
     right = axes.get_xlim()[1]
     costs, values = front[cost].tolist(), front[metric].tolist()
     axes.plot([*costs, right], [*values, values[-1]], drawstyle="steps-post", color=INK, linewidth=1, linestyle=":")
+    axes.xaxis.set_major_locator(MaxNLocator(7, integer=True))
     axes.set(xlabel="network evaluations a sample (NFE)", ylabel=table.primary.heading, xlim=(None, right))
     axes.grid()
-    hidden = "\narrow: above the axis" if shown[metric].max() > ceiling(table) else ""
+    hidden = "\narrow: above the axis" if shown[metric].max() > top else ""
     marks = "each at its best" if crowded(table) else "large: best setting"
     return _finish(figure, table, cost, metric, f"{marks}\ndotted: Pareto front{hidden}")
 

@@ -27,13 +27,15 @@ LINES = ("-", "--", ":", "-.")
 def scale_figure(table: Table) -> Canvas | None:
     """A panel for each method that has a parameter, in the order of the table; None where none has.
 
+    Methods that are swept over an end of their interval have the figure of intervals.
+
     Each panel has an axis of its own, or small effects could not be read beside large ones; the line of ``none`` is in
     each of them.
     """
     groups = dict(list(table.settings.groupby("method", sort=False)))
     order = [str(method) for method in table.best["method"]]
     swept = {method: swept_parameter(groups[method]["parameters"].tolist()) for method in order}
-    methods = {method: parameter for method, parameter in swept.items() if parameter}
+    methods = {method: name for method, name in swept.items() if name and not name.endswith(("low", "high"))}
     if not methods:
         return None
     columns = min(PANELS, len(methods))

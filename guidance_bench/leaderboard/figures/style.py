@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -37,6 +38,8 @@ INK = "#222222"
 #: Size of the ring around a best setting: wide enough to leave the mark itself free.
 RING = 190
 HIDDEN = "_above the axis"
+#: Signs an inch that a figure's head has room for.
+SIGNS = 16
 STYLE: dict[Any, Any] = {
     "svg.hashsalt": "guidance_bench",
     "font.family": "DejaVu Sans",
@@ -122,7 +125,9 @@ def head(figure: Canvas, table: Table, more: str = "") -> None:
     first = table.settings.iloc[0]
     parts = [table.benchmark, f"n = {first['samples']:,} a run", f"{seeds} seed{'s' * (seeds != '1')}"]
     parts += [f"protocol {table.protocol}", *([more] if more else [])]
-    figure.suptitle(" · ".join(parts), x=0.01, ha="left", fontsize=7.5, color=NEUTRAL, fontweight="normal")
+    signs = int(figure.get_figwidth() * SIGNS)
+    text = textwrap.fill(" · ".join(parts), signs, break_long_words=False, break_on_hyphens=False)
+    figure.suptitle(text, x=0.01, ha="left", fontsize=7.5, color=NEUTRAL, fontweight="normal")
 
 
 @contextmanager
@@ -189,6 +194,16 @@ def ceiling(table: Table) -> float:
     none = table.settings.loc[table.settings["method"] == "none", metric].tolist()
     bound = max([1.1 * table.best[metric].max(), *(2 * value for value in none)])
     return bound if values.max() > 1.25 * bound else math.inf
+
+
+def crowd_ceiling(table: Table) -> float:
+    """The same for a figure of best settings alone: a best beyond twice ``none`` is above the axis."""
+    metric, bound = table.primary.name, ceiling(table)
+    none = table.best.loc[table.best["method"] == "none", metric].tolist()
+    near = [value for value in table.best[metric] if none and value <= 2 * none[0]]
+    if table.primary.direction != "lower" or not near or min(near) <= 0 or len(near) == len(table.best):
+        return bound
+    return 1.05 * max(near)
 
 
 def mark_hidden(axes: Axes, x: Sequence[float], y: Sequence[float], ceiling: float, colour: str) -> None:
