@@ -95,10 +95,14 @@ def test_convergence_is_over_tables_that_differ_in_training_steps_alone(tmp_path
     (group,) = trainings(found, {r["run_id"]: r for r in records + other})
     assert list(group) == [250, 500, 1000]
     with style():
-        (axes,) = convergence_figure(group).axes
+        axes, beside = convergence_figure(group).axes
     drawn = {bars.get_label(): bars.lines[0].get_xydata() for bars in axes.containers}
     assert drawn["ig"] == pytest.approx(np.array([[250, 8.05], [500, 4.05], [1000, 2.05]]))
     assert drawn["none"][:, 1] == pytest.approx([12.05, 6.05, 3.05])
+    (gain,) = [line for line in beside.lines if len(line.get_xdata()) == 3]  # none itself gains nothing
+    assert gain.get_ydata() == pytest.approx(
+        [100 * (a - b) / a for a, b in ((12.05, 8.05), (6.05, 4.05), (3.05, 2.05))]
+    )
     files = write_leaderboard(records, tmp_path)
     named = [name for name in files if "convergence" in name]
     assert sorted(name.rpartition(".")[2] for name in named) == ["pdf", "png", "svg"]

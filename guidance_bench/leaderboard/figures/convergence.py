@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 from ...core.identity import canonical
 from ...experiments.specification import protocol_of
 from ..setting_texts import short
-from .style import canvas, head, looks, scale_axis
+from .style import NEUTRAL, canvas, head, looks, scale_axis
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure as Canvas
 
     from ..protocol_tables import Table
@@ -45,7 +46,8 @@ def _without_steps(protocol: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def convergence_figure(group: Mapping[int, Table]) -> Canvas:
-    """A line for each method, at each number of steps its best setting there: mean over seeds, bars: sd.
+    """A line for each method, at each number of steps its best setting there: mean over seeds, bars: sd; beside it the
+    gain over ``none`` where that was run, which the fall of all lines hides.
 
     Args:
         group: tables by training steps, in order.
@@ -55,23 +57,36 @@ def convergence_figure(group: Mapping[int, Table]) -> Canvas:
     last = list(group.values())[-1]
     metric, spread = last.primary.name, f"{last.primary.name}.sd"
     rows = pd.concat([table.best.assign(_steps=steps) for steps, table in group.items()])
-    figure = canvas(5.6, max(3.5, 0.22 * len(last.best) + 0.9))
-    axes = figure.subplots()
+    gains = bool(rows["gain"].notna().any())
+    figure = canvas(8.6 if gains else 5.6, max(3.5, 0.22 * len(last.best) + 0.9))
+    panels = list(figure.subplots(1, 1 + gains, squeeze=False).flat)
     for method, look in looks(last.best["method"]).items():
         own = rows[rows["method"] == method]
-        line: dict[str, Any] = {"color": look.colour, "marker": look.marker, "markersize": 6, "capsize": 2}
-        axes.errorbar(own["_steps"], own[metric], own[spread], label=short(str(method)), linewidth=1.3, **line)
-    bars = rows[spread].fillna(0)
-    scale_axis(axes, [*(rows[metric] - bars), *(rows[metric] + bars)], float("inf"))
-    axes.set(xlabel="training steps of the main network", ylabel=last.primary.heading)
-    if max(group) >= 8 * min(group):
-        axes.set_xscale("log")
-    axes.set_xticks(list(group), [f"{steps:,}" for steps in group], minor=False)
-    axes.set_xticks([], minor=True)
-    axes.grid()
+        line: dict[str, Any] = {"color": look.colour, "marker": look.marker, "markersize": 6, "linewidth": 1.3}
+        bars = {"yerr": own[spread], "capsize": 2} if own[spread].notna().any() else {}
+        panels[0].errorbar(own["_steps"], own[metric], label=short(str(method)), **bars, **line)
+        if own["gain"].notna().any():
+            panels[1].plot(own["_steps"], own["gain"], **line)
+    around = rows[spread].fillna(0)
+    scale_axis(panels[0], [*(rows[metric] - around), *(rows[metric] + around)], float("inf"))
+    panels[0].set_ylabel(last.primary.heading)
+    if gains:
+        panels[1].axhline(0, color=NEUTRAL, linestyle="--", linewidth=1.2, zorder=1)
+        panels[1].set_ylabel(f"{last.primary.title} gain over none (%)")
+    for axes in panels:
+        _steps(axes, list(group))
     words = "\nbars: sd of seeds" if rows[spread].notna().any() else ""
     title = f"each at its best\nfor that network{words}"
     legend = figure.legend(loc="outside right upper", frameon=False, title=title, title_fontsize=8)
     legend.set_alignment("left")
     head(figure, last)
     return figure
+
+
+def _steps(axes: Axes, steps: Sequence[int]) -> None:
+    axes.set_xlabel("training steps of the main network")
+    if steps[-1] >= 8 * steps[0]:
+        axes.set_xscale("log")
+    axes.set_xticks(steps, [f"{one:,}" for one in steps], minor=False)
+    axes.set_xticks([], minor=True)
+    axes.grid()
