@@ -81,9 +81,12 @@ def test_the_committed_study_is_this_protocol_and_shows_internal_guidances_gain_
 FD = "frechet_distance_digits_cnn"
 
 
-def committed(name: str):
-    """The project's records of a benchmark by what they computed: (method, parameters, seed) to the distance."""
+def committed(name: str, steps: int | None = None):
+    """The project's records of a benchmark by what they computed: (method, parameters, seed) to the distance; those of
+    one length of training where there are several."""
     frame = gb.load_results(committed_results() / name)
+    if steps:
+        frame = frame[[networks["main"]["steps"] == steps for networks in frame["networks"]]]
     assert set(frame["benchmark"]) == {name} and frame["protocol"].nunique() == 1
     keys = zip(frame["method"], frame["parameters"].map(canonical), frame["seed"], strict=True)
     return dict(zip(keys, frame[FD], strict=True))
@@ -95,9 +98,50 @@ def asked(name: str):
     return {(s.method, canonical(s.create().identity()), seed) for s in benchmark.line_up() for seed in benchmark.seeds}
 
 
-@pytest.mark.parametrize("name", ["digits_full", "digits_pilot", "digits_methods"])
+@pytest.mark.parametrize("name", ["digits_full", "digits_pilot", "digits_methods", "digits_intervals"])
 def test_the_committed_records_are_the_whole_line_up_and_nothing_else(name):
     assert set(committed(name)) == asked(name)
+
+
+def test_the_committed_trainings_are_all_lengths_with_the_whole_line_up():
+    lengths = gb.BENCHMARKS.create("digits_convergence").lengths
+    for steps in lengths:
+        assert set(committed("digits_convergence", steps)) == asked("digits_convergence")
+    assert len(gb.load_results(committed_results() / "digits_convergence")) == 10 * len(lengths)
+
+
+def methods_page() -> str:
+    page = Path(gb.METHODS.entry("none").file).parent / "README.md"
+    return " ".join(page.read_text(encoding="utf-8").split())
+
+
+def test_what_the_page_says_of_intervals_is_so():
+    frame = gb.load_results(committed_results() / "digits_intervals")
+    keys = ["method", "method.scale", "method.low", "method.high"]
+    runs = frame.assign(**{k: frame[k].fillna(-1) for k in keys[1:]}).set_index(keys).sort_index()
+    fd, nfe = runs[FD], runs["cost.nfe"]
+    for method, strong, mild in (("cfg", 1.3, 1.1), ("ig", 2.2, 1.7)):
+        low, high = fd[method, strong].idxmin()
+        told = [fd[key] for key in ((method, strong, 0, 1), (method, strong, low, high), (method, mild, 0, 1))]
+        assert told[0] > told[2] > told[1]
+        words = f"at scale {strong} {told[0]:.2f} at all times, {told[1]:.2f} in {low:g} to {high:g}"
+        assert f"{words} (at scale {mild} and all times {told[2]:.2f})" in methods_page()
+    assert fd["cfg", 1.3, 0, 1] > fd["none"].item()
+    costs = f"{nfe['cfg', 1.3, 0, 0.4]:.0f} evaluations instead of {nfe['cfg', 1.1, 0, 1]:.0f}"
+    assert costs in methods_page()
+
+
+def test_what_the_page_says_of_training_is_so():
+    gains = {}
+    for table in tables(gb.load_results(committed_results() / "digits_convergence")).values():
+        steps = table.settings["networks"].iloc[0]["main"]["steps"]
+        gains[steps] = table.best.set_index("method")["gain"].drop("none")
+    for steps, own in gains.items():
+        assert (own > 0).all() and own.idxmax() == ("autoguidance" if steps == 400 else "ig")
+    assert all(gains[900][m] == max(own[m] for own in gains.values()) for m in gains[900].index)
+    for steps in (400, 900, 1350):
+        words = ", ".join(f"{m} {gains[steps][m]:.0f} %" for m in ("ig", "autoguidance", "cfg"))
+        assert f"{steps:,} steps: {words}" in methods_page()
 
 
 def test_the_study_is_around_what_was_best_in_the_committed_pilot():
