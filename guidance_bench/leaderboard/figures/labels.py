@@ -64,12 +64,11 @@ def label_points(figure: Canvas, rows: pd.DataFrame, x: str, y: str, above: floa
 
 def _with_room(figure: Canvas, texts: list[Text]) -> list[Text | None]:
     """The texts, None for those that were taken away because they lie on one before them."""
-    renderer = figure.canvas.get_renderer()  # type: ignore[attr-defined]
-    frame = figure.axes[0].get_window_extent(renderer)
+    frame = figure.axes[0].get_window_extent()
     taken: list[Any] = []
     kept: list[Text | None] = []
     for text in texts:
-        box = text.get_window_extent(renderer).padded(-1)
+        box = text.get_window_extent().padded(-1)
         inside = frame.x0 <= box.x0 and box.x1 <= figure.bbox.x1
         if not inside or any(box.overlaps(other) for other in taken):
             text.remove()
@@ -83,13 +82,12 @@ def _with_room(figure: Canvas, texts: list[Text]) -> list[Text | None]:
 def _join(axes: Axes, text: Text, point: tuple[float, float]) -> None:
     """A thin line from a point to its name, where the name was moved away."""
     arrow = {"arrowstyle": "-", "color": "#8a8a8a", "linewidth": 0.5, "shrinkA": 0, "shrinkB": 3}
-    renderer = axes.figure.canvas.get_renderer()  # type: ignore[union-attr]
-    box = text.get_window_extent(renderer)
+    box = text.get_window_extent()
     x, y = axes.transData.transform(point)
     near = (min(max(x, box.x0), box.x1), min(max(y, box.y0), box.y1))
     if math.dist((x, y), near) > AWAY:
-        ends = {"xy": point, "xytext": axes.transData.inverted().transform(near)}
-        axes.annotate("", **ends, arrowprops=arrow, zorder=4)
+        across, up = axes.transData.inverted().transform(near)
+        axes.annotate("", xy=point, xytext=(across, up), arrowprops=arrow, zorder=4)
 
 
 @contextmanager
