@@ -81,7 +81,7 @@ class KeptSamples:
 
     def __init__(self, record: Mapping[str, Any], path: Path, store: SampleStore) -> None:
         self._samples, self._store = record["samples"], store
-        self.few = _few(record, path)
+        self.few = few_of(record, path)
 
     def is_same(self, made: Shard) -> bool | None:
         """Whether a block has the bits of the record; None where nothing tells."""
@@ -121,7 +121,8 @@ class KeptSamples:
             return False
 
 
-def _few(record: Mapping[str, Any], path: Path) -> Few | None:
+def few_of(record: Mapping[str, Any], path: Path) -> Few | None:
+    """The samples of a record that lie beside it; None where there are none."""
     if record["samples"].get("witness"):
         try:
             first = read_witness(record, witness_path(record, path))

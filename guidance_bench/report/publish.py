@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..core.errors import UserError
-from ..experiments.records import read_records, to_frame
+from ..experiments.records import read_record, record_files, to_frame
 from ..leaderboard.figures.sample_grids import StoredSamples, sample_grid
 from ..leaderboard.formats.markdown import escape_markdown
 from ..leaderboard.protocol_tables import tables
 from ..storage.files import write_text
-from .contents import Section, sections
+from .claims import arithmetic, project_record, witness
+from .contents import Facts, Section, sections
+from .kept_samples import few_of
 
 if TYPE_CHECKING:
     from ..leaderboard.figures.style import Figure
@@ -39,20 +41,36 @@ def report(places: Sequence[Path], output: Path) -> list[str]:
     Raises:
         UserError: no records, a corrupt one, or the folder cannot be written.
     """
-    by_place = {place: read_records(place) for place in places}
-    empty = [str(place) for place, records in by_place.items() if not records]
+    by_place = {place: [place] if place.is_file() else list(record_files(place).values()) for place in places}
+    empty = [str(place) for place, files in by_place.items() if not files]
     if empty:
         raise UserError(f"no records in {', '.join(empty)}: give records, runs or output folders")
-    read = [record for records in by_place.values() for record in records]
-    found = {record["run_id"]: record for record in sorted(read, key=lambda record: str(record["time"]))}  # the latest
-    records = list(found.values())
+    found = _latest({file: read_record(file) for files in by_place.values() for file in files})
+    records = [facts.record for facts in found]
     samples, folders = _samples(places, records)
-    parts = sections(records, folders)
-    figures = _figures(records, output / "figures", samples)
+    for facts in found:
+        facts.stored = facts.record["run_id"] in folders
+        few = None if facts.stored else few_of(facts.record, facts.file)
+        if few is not None:
+            samples[facts.record["run_id"]] = few.images
+    parts = sections(found)
+    figures = _figures(records, output / "figures")
     grids = [_grid(part, samples, output / "figures") for part in parts]
     write_text(output / "report.md", _markdown(parts, grids, figures))
     write_text(output / "report.html", _html(parts, grids, figures))
     return [f"{part.title}: {part.verdict}" for part in parts]
+
+
+def _latest(read: Mapping[Path, dict[str, Any]]) -> list[Facts]:
+    """Each run with the latest of its records, the earlier ones, and what can be checked of it at once."""
+    found: dict[str, Facts] = {}
+    for file, record in sorted(read.items(), key=lambda pair: str(pair[1]["time"])):
+        before = found.get(record["run_id"])
+        earlier = [*before.earlier, before.record] if before else []
+        checks = [arithmetic(record), project_record(record, file), *witness(record, file)]
+        others = [other for other in earlier if other["sha256"] != record["sha256"]]
+        found[record["run_id"]] = Facts(record, file, checks, others)
+    return list(found.values())
 
 
 def _samples(places: Sequence[Path], records: Sequence[Mapping[str, Any]]) -> tuple[dict[str, Any], dict[str, Path]]:
@@ -66,12 +84,12 @@ def _samples(places: Sequence[Path], records: Sequence[Mapping[str, Any]]) -> tu
     return images, folders
 
 
-def _figures(records: Sequence[Mapping[str, Any]], folder: Path, samples: Mapping[str, Any]) -> list[Figure]:
+def _figures(records: Sequence[Mapping[str, Any]], folder: Path) -> list[Figure]:
     """Those of the leaderboard, for protocols with several settings."""
     from ..leaderboard.figures.overview import write_figures
 
     found = [table for table in tables(to_frame(records)).values() if len(table.settings) > 1]
-    return [f for table in found for f in write_figures(table, folder, f"-{table.protocol}", samples) if not f.grid]
+    return [f for table in found for f in write_figures(table, folder, f"-{table.protocol}")]
 
 
 def _grid(part: Section, samples: Mapping[str, Any], folder: Path) -> Figure | None:

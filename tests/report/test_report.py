@@ -16,7 +16,7 @@ from guidance_bench.cli.main import main
 from guidance_bench.core.identity import short_hash
 from guidance_bench.experiments.records import SCHEMA, metric_values, read_record, seal, validate
 from guidance_bench.guidance.method import METHODS
-from guidance_bench.report.contents import sections
+from guidance_bench.report.contents import Facts, sections
 from guidance_bench.report.published_rows import compare
 from guidance_bench.report.tolerance import tolerance
 from guidance_bench.storage.hub import known_checkpoints
@@ -129,7 +129,7 @@ def test_the_policy_of_labels_chooses_the_row():
 
 def test_draws_of_several_seeds_make_the_tolerance(tmp_path):
     group = [published("sit_xl_ig_cfg", shift, seed) for seed, shift in enumerate((-0.1, 0.0, 0.1))]
-    (part,) = sections(group, {})
+    (part,) = sections([Facts(record) for record in group])
     assert part.verdict.startswith("reproduced: row sit_xl_ig_cfg")
     assert part.metrics[0] == [
         "metric", "seed 0", "seed 1", "seed 2", "mean", "sd", "published", "difference", "tolerance", "verdict",
@@ -187,7 +187,7 @@ def test_a_method_that_is_not_known_here_is_named_whole(tmp_path):
     record = json.loads(sorted(DIGITS.glob("*.json"))[0].read_text())
     record["spec"]["method"].update(name="somebodys", parameters={"scale": 1.5, "way": "up"})
     record["run_id"] = short_hash(record["spec"])
-    (part,) = sections([validate(seal(record), "made")], {})
+    (part,) = sections([Facts(validate(seal(record), "made"))])
     assert part.title == "digits_full: somebodys scale=1.5 way=up"
 
 
@@ -197,6 +197,37 @@ def test_an_altered_record_is_refused(tmp_path, capsys):
     (tmp_path / "record.json").write_text(json.dumps(record))
     assert main(["report", str(tmp_path / "record.json"), f"output={tmp_path}"]) == 2
     assert "sha256 does not fit" in capsys.readouterr().err
+
+
+def test_a_record_that_was_altered_and_sealed_anew_is_said_in_its_verdict(tmp_path, capsys):
+    file = sorted(DIGITS.glob("*.json"))[0]
+    record = json.loads(file.read_text())
+    told = record["metrics"]["frechet_distance_digits_cnn"]["mean"]
+    record["metrics"]["frechet_distance_digits_cnn"].update(mean=0.5, values=[0.5])
+    (tmp_path / file.name).write_text(json.dumps(seal(record)))
+    assert main(["report", str(tmp_path / file.name), f"output={tmp_path}"]) == 0
+    said = capsys.readouterr().out
+    assert "a record does not hold what it says: own record: the project's record has the same samples but" in said
+    assert f"frechet_distance_digits_cnn is {told:.6g} there, 0.5 here" in said
+
+
+def test_records_of_two_machines_stand_together_and_the_samples_that_came_with_them_are_shown(tmp_path):
+    """A tuning run that was made on a GPU and on a CPU: the later one counts, the earlier is told with differences."""
+    folder = DIGITS.parents[1] / "fashion_mnist_tune"
+    kept = {file.stem for file in (folder / "previews").glob("*.png")}
+    earlier = next(f for f in sorted((folder / "records").glob("*-*.json")) if f.stem.partition("-")[0] in kept)
+    run_id = earlier.stem.partition("-")[0]
+    files = [folder / "records" / f"{run_id}.json", earlier]
+    assert main(["report", *map(str, files), f"output={tmp_path}"]) == 0
+    text, page = (tmp_path / "report.md").read_text(), (tmp_path / "report.html").read_text()
+    later, first = map(read_record, files)
+    assert text.count("\n## ") == 1 and later["time"] > first["time"]
+    (line,) = [line for line in text.splitlines() if line.startswith(f"| {run_id} on ")]
+    device = first["environment"]["device"]
+    apart = first["metrics"]["fid"]["mean"] - later["metrics"]["fid"]["mean"]
+    assert device in line and f"FID ↓ {first['metrics']['fid']['mean']:.4f} ({apart:+.2g})" in line
+    assert "samples with other bits" in line and device in page
+    assert f"figures/run-{run_id}.png" in text and (tmp_path / "figures" / f"run-{run_id}.png").is_file()
 
 
 @pytest.mark.parametrize(

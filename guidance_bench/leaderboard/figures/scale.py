@@ -40,7 +40,7 @@ def scale_figure(table: Table) -> Canvas | None:
         return None
     columns = min(PANELS, len(methods))
     lines = math.ceil(len(methods) / columns)
-    figure = canvas(max(2.1 * columns, 3.4) + 0.5, 2.3 * lines + 0.6)
+    figure = canvas(max(2.1 * columns, 4.9) + 0.5, 2.3 * lines + 0.6)
     grid = figure.subplots(lines, columns, squeeze=False)
     for axes in grid.flat[len(methods) :]:
         axes.remove()
