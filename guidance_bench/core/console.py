@@ -29,8 +29,11 @@ def width() -> int:
 
 
 def on_terminal() -> bool:
-    """Whether bars are drawn: the error stream is a terminal that can move its cursor."""
-    return sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+    """Whether bars are drawn: the error stream is a terminal that can move its cursor.
+
+    While one is drawn it is, whatever the stream says: rich before 15 puts a stream in its place that denies it.
+    """
+    return _live is not None or (sys.stderr.isatty() and os.environ.get("TERM") != "dumb")
 
 
 class Bar:

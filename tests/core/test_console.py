@@ -64,6 +64,18 @@ def test_bars_fit_the_terminal(columns):
     assert ("━" in plain) == (columns >= 60)
 
 
+OLD_RICH = """
+import io
+from rich import file_proxy
+file_proxy.FileProxy.isatty = io.TextIOBase.isatty  # as before rich 15
+"""
+
+
+def test_bars_within_bars_are_drawn_with_an_older_rich(monkeypatch):
+    monkeypatch.setattr(sys.modules[__name__], "WORK", OLD_RICH + WORK)
+    assert re.search(r"sampling cfg.* 0/4 images", re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", on_a_terminal(80)))
+
+
 def test_colours_only_where_they_are_wanted():
     colour = re.compile(r"\x1b\[[0-9;]*[39][0-9][0-9;]*m")
     assert colour.search(on_a_terminal(80)) and not colour.search(on_a_terminal(80, NO_COLOR="1"))
