@@ -1,15 +1,41 @@
-"""Which records a board shows, and what of an output folder can go: earlier versions of plug-ins, unfinished runs."""
+"""Which records a word means, which a board shows, and what of an output folder can go."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from ..core.errors import UserError, did_you_mean
 from ..core.identity import canonical
+from .records import read_records
 
 Record = dict[str, Any]
+
+
+def select_runs(word: str, pool: Sequence[Record]) -> list[Record]:
+    """What a word of the command line means: a record or a folder of records, ids of runs with commas, or a method.
+
+    Raises:
+        UserError: nothing is called so.
+    """
+    if Path(word).expanduser().exists():
+        found = read_records(word)
+    elif re.fullmatch(r"[0-9a-f]{12}(,[0-9a-f]{12})*", word):
+        ids = set(word.split(","))
+        found = [record for record in pool if record["run_id"] in ids]
+        for missing in sorted(ids - {record["run_id"] for record in found}):
+            raise UserError(f"no record of run {missing!r} is there: say where by records=FOLDER")
+    else:
+        found = [record for record in pool if record["spec"]["method"]["name"] == word]
+    if not found:
+        known = sorted({record["spec"]["method"]["name"] for record in pool})
+        raise UserError(
+            f"{word!r} is no path, no id of a run and no method with records (methods: {', '.join(known[:40])})"
+            f"{did_you_mean(word, known)}"
+        )
+    return found
 
 
 def superseded(records: Iterable[Record]) -> set[str]:

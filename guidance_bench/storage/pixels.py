@@ -7,14 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from PIL import Image
-from torch import Tensor
 
 from ..core.errors import UserError, did_you_mean
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def _truncate(x: Tensor) -> Tensor:
@@ -47,6 +49,8 @@ def to_uint8(images: Tensor, rule: str) -> Tensor:
     Raises:
         UserError: the rule is unknown, or an image holds NaN (a sampler that diverged must not become a black image).
     """
+    import torch
+
     scaled = UINT8_RULES[check_uint8_rule(rule)](images.float())
     if torch.isnan(scaled).any():
         broken = int(torch.isnan(scaled).flatten(1).any(1).sum())
@@ -95,6 +99,8 @@ def load_image(path: str | Path, size: int) -> Tensor:
     Raises:
         UserError: the file is missing or is not an image.
     """
+    import torch
+
     try:
         with Image.open(path) as image:
             cropped = center_crop(image.convert("RGB"), size)

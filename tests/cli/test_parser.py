@@ -12,12 +12,18 @@ from pathlib import Path
 import pytest
 
 import guidance_bench as gb
-from guidance_bench.cli.experiments.words import PACKAGES, as_list, options
+from guidance_bench.cli.about.speed import NAMES
+from guidance_bench.cli.experiments.words import as_list, options
 from guidance_bench.cli.main import VERBS, Terminated, main
+from guidance_bench.cli.names import PACKAGES
 from guidance_bench.cli.parser import help_text, option_names
 from guidance_bench.core.declared import declared
 from guidance_bench.core.errors import UserError
 from guidance_bench.experiments.hydra_schema import GROUPS, HIDDEN, RunConfig
+from guidance_bench.metrics.base import METRICS
+from guidance_bench.networks.autoencoders.base import AUTOENCODERS
+from guidance_bench.training.data.source import SOURCES
+from guidance_bench.training.recipe import RECIPES
 
 ROOT = Path(__file__).parents[2]
 PROBE = (
@@ -45,9 +51,8 @@ def test_each_verb_has_a_help_of_its_own(verb, capsys):
 
 
 def test_a_mistyped_option_of_any_verb_imports_nothing_heavy():
-    """In one process: what a verb imports stays imported, so the last word holds for all. Two verbs take names alone,
-    and to know those the methods are imported."""
-    verbs = sorted(VERBS.keys() - {"cite", "check-method", "version", "run", "check"})
+    """In one process: what a verb imports stays imported, so the last word holds for all."""
+    verbs = sorted(VERBS.keys() - {"version", "run", "check"})
     code = "import sys; from guidance_bench.cli.main import main\n"
     code += "assert [v for v in {verbs!r} if main([v, 'optoin=1']) != 2] == []\n"
     code += "assert not ({{'torch', 'pandas', 'hydra', 'matplotlib', 'scipy', 'numpy'}} & set(sys.modules))\n"
@@ -105,11 +110,48 @@ def test_mistakes_in_run_are_told_before_torch_is_imported(words, said):
     assert said in done.stderr and int(code) == 2 and not {"torch", "pandas"} & set(ast.literal_eval(heavy))
 
 
+def test_an_unknown_name_or_path_is_told_by_any_verb_before_anything_heavy_is_imported():
+    """In one process, as above."""
+    mistakes = {
+        "unknown method 'igg'": ["cite igg", "check-method igg", "tune benchmark=digits method=igg budget=9"],
+        "unknown benchmark 'digitz'": ["tune benchmark=digitz method=ig budget=9", "submit . benchmark=digitz"],
+        "unknown recipe 'x'": ["train recipe=x data=digits"],
+        "unknown source 'x'": ["train recipe=sit_b_2 data=x"],
+        "unknown autoencoder 'x'": ["encode . to=y autoencoder=x"],
+        "unknown metric 'fad'": ["evaluate . reference=. metrics=fad"],
+        "only='x' is not one of": ["speed only=x"],
+        "no run 'x'": ["export x to=y.npz"],
+        "method file 'x.py' does not exist": ["check-method x.py", "cite x.py"],
+        "'x' does not exist: give": ["encode x to=y autoencoder=pixel", "evaluate x reference=y", "leaderboard x"]
+        + ["report x", "strength x", "submit x benchmark=digits", "verify x"],
+        "'nothing' is no path, no id of a run and no method": ["compare nothing ig"],
+    }
+    lines = [line for lines in mistakes.values() for line in lines]
+    done = python(
+        "import sys; from guidance_bench.cli.main import main\n"
+        f"assert [line for line in {lines!r} if main(line.split()) != 2] == []\n"
+        "assert not ({'torch', 'pandas', 'hydra', 'matplotlib', 'scipy'} & set(sys.modules))"
+    )
+    assert done.returncode == 0, done.stderr
+    told = done.stderr.splitlines()
+    expected = [message for message, lines in mistakes.items() for _ in lines]
+    assert [m for m, line in zip(expected, told, strict=True) if m not in line] == []
+
+
+def test_the_names_of_speed_are_those_of_its_measurements():
+    from guidance_bench.speed.measure import MEASUREMENTS
+
+    assert tuple(MEASUREMENTS) == NAMES and all(name in help_text("about.speed") for name in NAMES)
+
+
 def test_what_the_source_declares_is_what_is_registered():
-    for group, registry in GROUPS.items():
+    registries = {**GROUPS, "metric": METRICS, "recipe": RECIPES, "source": SOURCES, "autoencoder": AUTOENCODERS}
+    assert registries.keys() == PACKAGES.keys()
+    for group, registry in registries.items():
         known = declared(PACKAGES[group], group)
         built_in = [name for name in registry.names() if registry.entry(name).source == "built in"]
         assert sorted(known) == built_in and registry.package == PACKAGES[group]
+        assert registry.group == f"guidance_bench.{group}s"
         for name, fields in known.items():
             assert fields in (None, [p.name for p in registry.parameters(name)])
     assert {f for f in RunConfig.__dataclass_fields__ if f not in HIDDEN} == set(options())

@@ -8,7 +8,8 @@ from synthetic_records import BASE, record_of
 from guidance_bench.cli.main import main
 from guidance_bench.core.errors import UserError
 from guidance_bench.experiments.records import to_frame
-from guidance_bench.leaderboard.comparison.compare import compare, select_runs
+from guidance_bench.experiments.selection import select_runs
+from guidance_bench.leaderboard.comparison.compare import compare
 from guidance_bench.leaderboard.protocol_tables import tables
 from guidance_bench.leaderboard.publish import write_leaderboard
 from guidance_bench.storage.files import write_json

@@ -79,7 +79,7 @@ def test_the_verb_prints_and_records(monkeypatch, tmp_path, capsys):
     ("words", "message"),
     [
         (["only=samplng"], "is not one of"),
-        (["rounds=0"], "must be at least 1"),
+        (["rounds=0"], "rounds='0' is not a whole number in 1..99999"),
         (["threads=two"], "is not a whole number"),
         (["now"], "speed takes no 'now'"),
         (["only=small_gpu", "device=cpu"], "needs a CUDA GPU, and device is cpu"),

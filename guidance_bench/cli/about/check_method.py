@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ...core.errors import UserError
+from ..names import check_name
 from ..options import wants_help
 
 HELP = """\
@@ -24,6 +25,7 @@ def command(arguments: Sequence[str]) -> int:
         return 0 if arguments else 2
     if len(arguments) != 1:
         raise UserError("check-method takes one method: a name or a Python file that registers one")
+    check_name("method", arguments[0])
 
     from ...guidance.method import METHODS
     from ...sampling.method_contract import CHECKS, NETWORKS, run_checks

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ...core.errors import UserError
+from ..names import check_name
 from ..options import wants_help
 
 HELP = """\
@@ -24,6 +25,8 @@ def command(arguments: Sequence[str]) -> int:
     if wants_help(arguments):
         print(HELP)
         return 0 if arguments else 2
+    for word in arguments:
+        check_name("method", word)
 
     from ...guidance.citation import bibtex, papers
     from ...guidance.method import METHODS

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ...core.console import say
-from ...core.errors import UserError
+from ...core.errors import UserError, did_you_mean
 from ..options import split_options, whole_number
 
 HELP = """\
@@ -23,6 +23,11 @@ Names: sampling, methods, small, scaling, training, frechet, precision,
 features; on a CUDA GPU sampling_gpu, methods_gpu, small_gpu, evaluation_gpu,
 training."""
 
+NAMES = (
+    "sampling", "methods", "small", "scaling", "training", "frechet", "precision", "features",
+    "sampling_gpu", "methods_gpu", "small_gpu", "evaluation_gpu",
+)  # fmt: skip
+
 
 def command(arguments: Sequence[str]) -> int:
     """Measure, print the table, write the record."""
@@ -33,13 +38,16 @@ def command(arguments: Sequence[str]) -> int:
     words, options = split_options(arguments, defaults)
     if words:
         raise UserError(f"speed takes no {words[0]!r} (options: {', '.join(defaults)})")
-    counts = {name: whole_number(name, options[name], 1, 99_999) for name in ("rounds", "threads")}
+    rounds, threads = (whole_number(name, options[name], 1, 99_999) for name in ("rounds", "threads"))
+    names = [name for name in options["only"].split(",") if name]
+    for name in names:
+        if name not in NAMES:
+            raise UserError(f"only={name!r} is not one of {', '.join(NAMES)}{did_you_mean(name, NAMES)}")
     from ...core.environment import pick_device
     from ...speed.measure import measure, table
     from ...storage.files import write_json
 
-    names = [name for name in options["only"].split(",") if name]
-    record = measure(names, counts["rounds"], counts["threads"], pick_device(options["device"]))
+    record = measure(names, rounds, threads, pick_device(options["device"]))
     say(table(record["results"]))
     if options["output"]:
         write_json(Path(options["output"]), record)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...core.console import say
 from ...core.errors import UserError
+from ..names import check_name, check_path
 from ..options import check_options, literal, truth, wants_help, whole_number
 
 if TYPE_CHECKING:
@@ -59,6 +60,8 @@ def command(arguments: Sequence[str]) -> int:
         raise UserError("evaluate needs SAMPLES: a folder, a .npz file or a sample store")
     if not options.get("reference"):
         raise UserError("evaluate needs reference=FILE: a .npz with statistics, or a folder of images")
+    for path in (*samples, options["reference"]):
+        check_path(path, "a folder of images, a .npz file or a sample store")
     texts = ("weights", "keep_reference", "output", "device")
     more: dict[str, Any] = {name: options[name] for name in texts if name in options}
     least = {"batch_size": 1, "jackknife": 0}
@@ -146,10 +149,13 @@ def _row(result: Evaluation, name: str) -> tuple[str, str]:
 
 
 def _metrics(value: str) -> list[str]:
+    words = [word for part in value.split(",") if (word := part.strip())]
+    for word in words:
+        check_name("metric", word)
     from ...metrics.base import METRICS
 
     names: list[str] = []
-    for name in filter(None, (part.strip() for part in value.split(","))):
+    for name in words:
         names += METRICS.load_file(name) if name.endswith(".py") else [METRICS.entry(name).name]
     if not names:
         raise UserError(f"metrics={value!r} names no metric (known: {', '.join(METRICS.names())})")

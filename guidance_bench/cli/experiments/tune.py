@@ -8,6 +8,7 @@ from typing import Any
 
 from ...core.console import say
 from ...core.errors import UserError
+from ..names import check_name
 from ..options import check_options, wants_help, whole_number
 
 HELP = """\
@@ -47,6 +48,9 @@ def command(arguments: Sequence[str]) -> int:
         if not options.get(name):
             raise UserError(f"tune needs {name}=: guidance-bench tune benchmark=digits method=ig budget=4000")
     budget = whole_number("budget", options["budget"], 1)
+    check_name("benchmark", options["benchmark"])
+    if options["method"] != "all":
+        check_name("method", options["method"])
     seeds = [whole_number("seeds", seed, 0) for seed in options.get("seeds", "1000").split(",")]
 
     from ...core.environment import pick_device

@@ -6,19 +6,14 @@ import ast
 import re
 from collections.abc import Sequence
 from functools import lru_cache
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import NoReturn
 
-from ...core.declared import declared
-from ...core.errors import UserError, did_you_mean, no_parameter, unknown
+from ...core.errors import UserError, did_you_mean, no_parameter
+from ..names import check_name
 
-#: Where each group's built-in entries stand, as their registries have it.
-PACKAGES = {
-    "benchmark": "guidance_bench.benchmarks",
-    "method": "guidance_bench.methods",
-    "solver": "guidance_bench.sampling.solvers",
-}
+#: What a word chooses by name.
+GROUPS = ("benchmark", "method", "solver")
 SCHEMA = Path(__file__).parents[2] / "experiments" / "hydra_schema.py"
 #: A name; null, lists, sweeps and paths are not.
 NAME = re.compile(r"[A-Za-z_][\w-]*")
@@ -85,16 +80,11 @@ def check_at_once(overrides: Sequence[str]) -> None:
     plain = [override.partition("=") for override in overrides if NAME.match(override) and "=" in override]
     for key, _, _ in plain:
         check_option(key.split(".")[0].split("@")[0], key)
-    chosen = {"benchmark": "digits", **{key: value for key, _, value in plain if key in PACKAGES}}
+    chosen = {"benchmark": "digits", **{key: value for key, _, value in plain if key in GROUPS}}
     for group, name in chosen.items():
-        if not NAME.fullmatch(name) or name == "null" or entry_points(group=f"guidance_bench.{group}s"):
+        if not NAME.fullmatch(name) or name == "null":
             continue
-        known = declared(PACKAGES[group], group)
-        if not known:
-            continue
-        if name not in known:
-            raise unknown(group, name, known)
-        fields = known[name]
+        fields = check_name(group, name)
         for key, _, _ in plain:
             parameter = key.removeprefix(f"{group}.")
             if fields is not None and parameter != key and parameter not in fields:

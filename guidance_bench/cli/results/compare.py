@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ...core.console import say
+from ...core.console import say, width
 from ...core.errors import UserError
 from ..options import split_options, wants_help
 
@@ -36,14 +36,15 @@ def command(arguments: Sequence[str]) -> int:
     if len(words) != 2:
         raise UserError(f"compare takes two sets of runs, not {len(words)}: guidance-bench compare ig cfg")
 
-    from ...core.console import width
     from ...experiments.records import read_records
-    from ...leaderboard.comparison.compare import compare, select_runs
-    from ...leaderboard.formats.rows import printable
-    from ...leaderboard.formats.terminal import terminal
+    from ...experiments.selection import select_runs
 
     pool = read_records(options["records"] or None)
     a, b = (select_runs(word, pool) for word in words)
+    from ...leaderboard.comparison.compare import compare
+    from ...leaderboard.formats.rows import printable
+    from ...leaderboard.formats.terminal import terminal
+
     for found in compare(a, b):
         say(f"{printable(found.title)}\nA: {printable(found.words[0])}\nB: {printable(found.words[1])}\n")
         say(f"{terminal(found.sheet(), max(width(), 78))}\n\n{found.verdict}\n")

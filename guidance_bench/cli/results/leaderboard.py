@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ...core.console import say
 from ...core.errors import UserError
+from ..names import check_path
 from ..options import split_options, truth, wants_help
 
 HELP = """\
@@ -40,8 +41,8 @@ def command(arguments: Sequence[str]) -> int:
     if len(positional) > 1:
         raise UserError(f"leaderboard takes one folder of records, not {len(positional)}: {' '.join(positional)}")
     path = positional[0] if positional else None
-    if path and not Path(path).exists():
-        raise UserError(f"{path!r} does not exist: give a record or a folder of records")
+    if path:
+        check_path(path, "a record or a folder of records")
 
     if everything:
         from ...experiments.records import committed_results

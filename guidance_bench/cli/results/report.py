@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ...core.console import say
 from ...core.errors import UserError
+from ..names import check_path
 from ..options import split_options, wants_help
 
 HELP = """\
@@ -37,8 +38,7 @@ def command(arguments: Sequence[str]) -> int:
     if not words:
         raise UserError("report takes one or several runs or folders of records")
     for word in words:
-        if not Path(word).expanduser().exists():
-            raise UserError(f"{word!r} does not exist: give a record, a run or a folder of records")
+        check_path(word, "a record, a run or a folder of records")
 
     from ...experiments.hydra_schema import GROUPS
     from ...report.publish import report

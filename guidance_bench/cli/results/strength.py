@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ...core.console import say
 from ...core.errors import UserError
+from ..names import check_path
 from ..options import split_options, wants_help, whole_number
 
 HELP = """\
@@ -37,14 +38,16 @@ def command(arguments: Sequence[str]) -> int:
     if len(words) != 1:
         raise UserError("strength takes one record or folder of records: guidance-bench strength outputs")
     count = whole_number("samples", options["samples"], 1)
+    check_path(words[0], "a record or a folder of records")
 
-    from ...core.environment import pick_device
     from ...experiments.records import read_records
-    from ...report.strength import draw_trajectories, strengths
 
     records = read_records(words[0])
     if not records:
         raise UserError(f"{words[0]!r} holds no records")
+    from ...core.environment import pick_device
+    from ...report.strength import draw_trajectories, strengths
+
     for record, mean in strengths(records, Path(options["output"]), pick_device(options["device"]), count):
         say(f"{record['run_id']}  {record['spec']['method']['name']:<24} w_e {mean:.3f}")
     for figure in draw_trajectories(records, Path(options["output"])):

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ...core.console import say
 from ...core.errors import UserError
+from ..names import check_name, check_path
 from ..options import split_options, wants_help
 
 HELP = """\
@@ -27,6 +28,8 @@ def command(arguments: Sequence[str]) -> int:
     folders, options = split_options(arguments, {"benchmark": ""})
     if len(folders) != 1 or not options["benchmark"]:
         raise UserError("submit takes one output folder and benchmark=NAME")
+    check_path(folders[0], "an output folder")
+    check_name("benchmark", options["benchmark"])
 
     from ...core.environment import pick_device
     from ...experiments.records import read_record, record_files

@@ -8,6 +8,7 @@ from typing import Any
 
 from ...core.console import say
 from ...core.errors import UserError
+from ..names import check_path
 from ..options import split_options
 
 HELP = """\
@@ -48,6 +49,8 @@ def command(arguments: Sequence[str]) -> int:
         count.isascii() and count.isdigit() and int(count[:9]) > 0 and len(count) < 9
     ):
         raise UserError(f"samples={count[:20]!r} is neither a number from 1 on nor all or none")
+    for word in words:
+        check_path(word, "the JSON file of a record")
     from ...core.environment import pick_device
     from ...experiments.hydra_schema import GROUPS
     from ...report.checks import text_of, verified

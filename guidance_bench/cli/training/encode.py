@@ -8,6 +8,7 @@ from typing import Any
 
 from ...core.console import say
 from ...core.errors import UserError
+from ..names import check_name, check_path
 from ..options import check_options, truth, wants_help, whole_number
 
 HELP = """\
@@ -53,6 +54,8 @@ def command(arguments: Sequence[str]) -> int:
         "shard": whole_number("shard", given.get("shard", "1024"), 1),
         "batch": whole_number("batch", given.get("batch", "32"), 1),
     }
+    check_path(folders[0], "a folder that holds a folder of images for each class")
+    check_name("autoencoder", given["autoencoder"])
     from ...core.environment import pick_device
     from ...networks.autoencoders.base import load_autoencoder
     from ...storage.files import read_sealed

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, get_origin
 
 from ...core.console import duration, say
 from ...core.errors import UserError
+from ..names import check_name
 from ..options import check_options, literal, truth, wants_help, whole_number
 
 if TYPE_CHECKING:
@@ -62,6 +63,8 @@ def command(arguments: Sequence[str]) -> int:
                 f"train needs {name}=... (guidance-bench list {'recipes' if name == 'recipe' else 'sources'})"
             )
     how = _how(plain)
+    check_name("recipe", plain["recipe"])
+    check_name("source", plain["data"].partition(":")[0])
     from ...evaluation.training_samples import TrainingSamples
     from ...training.data.source import SOURCES, open_source
     from ...training.execution import Execution

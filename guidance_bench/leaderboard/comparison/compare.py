@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ...core.errors import UserError, did_you_mean
-from ...experiments.records import read_records, to_frame
+from ...core.errors import UserError
+from ...experiments.records import to_frame
 from ..metric_columns import Column
 from ..protocol_tables import tables
 from ..sheets import Cell, Field, Sheet
@@ -117,27 +115,3 @@ def _side(table: Any, ids: set[str]) -> tuple[str, dict[str, dict[int, float]]]:
 def _picked(settings: pd.DataFrame, chosen: Mapping[int, int], metric: str) -> dict[int, float]:
     own = all_by_seed(settings, metric)
     return {seed: own[place][seed] for seed, place in chosen.items() if seed in own[place]}
-
-
-def select_runs(word: str, pool: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """What a word of the command line means: a record or a folder of records, ids of runs with commas, or a method.
-
-    Raises:
-        UserError: nothing is called so.
-    """
-    if Path(word).expanduser().exists():
-        found = read_records(word)
-    elif re.fullmatch(r"[0-9a-f]{12}(,[0-9a-f]{12})*", word):
-        ids = set(word.split(","))
-        found = [record for record in pool if record["run_id"] in ids]
-        for missing in sorted(ids - {record["run_id"] for record in found}):
-            raise UserError(f"no record of run {missing!r} is there: say where by records=FOLDER")
-    else:
-        found = [record for record in pool if record["spec"]["method"]["name"] == word]
-    if not found:
-        known = sorted({record["spec"]["method"]["name"] for record in pool})
-        raise UserError(
-            f"{word!r} is no path, no id of a run and no method with records (methods: {', '.join(known[:40])})"
-            f"{did_you_mean(word, known)}"
-        )
-    return found

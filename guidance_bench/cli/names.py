@@ -1,0 +1,42 @@
+"""Names and paths of a command line, looked at before anything heavy is imported, so that a mistake is told at once."""
+
+from __future__ import annotations
+
+from importlib.metadata import entry_points
+from pathlib import Path
+
+from ..core.declared import declared
+from ..core.errors import UserError, unknown
+
+#: Where the built-in entries of each kind stand, as their registries have it.
+PACKAGES = {
+    "benchmark": "guidance_bench.benchmarks",
+    "method": "guidance_bench.methods",
+    "solver": "guidance_bench.sampling.solvers",
+    "metric": "guidance_bench.metrics",
+    "recipe": "guidance_bench.training.recipes",
+    "source": "guidance_bench.training.sources",
+    "autoencoder": "guidance_bench.networks.autoencoders",
+}
+
+
+def check_name(kind: str, name: str) -> list[str] | None:
+    """The parameters of a registered name; None where the project's own source does not tell, and registries must.
+
+    Raises:
+        UserError: a name that is not registered, or a file of the user's that does not exist.
+    """
+    if name.endswith(".py"):
+        if not Path(name).expanduser().is_file():
+            raise UserError(f"{kind} file {name!r} does not exist")
+        return None
+    known = {} if entry_points(group=f"guidance_bench.{kind}s") else declared(PACKAGES[kind], kind)
+    if known and name not in known:
+        raise unknown(kind, name, known)
+    return known.get(name)
+
+
+def check_path(path: str, wanted: str) -> None:
+    """Raise :class:`UserError` for a path that does not exist; ``wanted`` says what to give."""
+    if not Path(path).expanduser().exists():
+        raise UserError(f"{path!r} does not exist: give {wanted}")
