@@ -11,6 +11,7 @@ import math
 import types
 import typing
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 from typing_extensions import dataclass_transform
@@ -70,10 +71,15 @@ class Parameter:
     quiet: bool = False
 
 
-def fields_of(cls: type) -> list[Parameter]:
+def fields_of(cls: type) -> tuple[Parameter, ...]:
     """The parameters of a dataclass, with type annotations resolved."""
+    return _fields_of(cls, "__dataclass_params__" in vars(cls))
+
+
+@cache  # an instance is made for every evaluation of some methods; a class may be made a dataclass after its first
+def _fields_of(cls: type, finished: bool) -> tuple[Parameter, ...]:
     hints = typing.get_type_hints(cls)
-    return [_parameter(f, hints[f.name]) for f in dataclasses.fields(cls) if f.init]
+    return tuple(_parameter(f, hints[f.name]) for f in dataclasses.fields(cls) if f.init)
 
 
 def _parameter(field: dataclasses.Field[Any], hint: Any) -> Parameter:

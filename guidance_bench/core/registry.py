@@ -114,7 +114,7 @@ class Registry(Generic[T]):
 
     def parameters(self, name: str) -> list[Parameter]:
         """The parameters of an entry, in the order of declaration."""
-        return fields_of(self.entry(name).cls)
+        return list(fields_of(self.entry(name).cls))
 
     def create(self, name: str, **parameters: Any) -> T:
         """Make an instance; an unknown or ill-typed parameter is a :class:`UserError`."""

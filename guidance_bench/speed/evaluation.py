@@ -9,13 +9,13 @@ import io
 import multiprocessing
 import statistics
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from ..features.inception import CLASSES, Inception, build_trunk
 from ..features.inception_weights import InceptionWeights
@@ -23,7 +23,6 @@ from ..metrics import feature_statistics, frechet_distance, precision_recall
 from .ruler import alternate, limit_threads
 
 DIMENSIONS = 2048
-Task = Callable[[], Any]
 
 
 def frechet(rounds: int, device: torch.device) -> dict[str, Any]:
@@ -70,14 +69,11 @@ def features(rounds: int, device: torch.device) -> dict[str, Any]:
     """Inception on 16 images of 256 x 256, torch-fidelity's network as it comes."""
     from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 
-    torch.manual_seed(0)
-    trunk = build_trunk()
-    state = {**trunk.state_dict(), "fc.weight": torch.randn(CLASSES, 2048), "fc.bias": torch.zeros(CLASSES)}
+    ours, state = random_inception()
     file = io.BytesIO()
     torch.save(state, file)
     file.seek(0)
     theirs = FeatureExtractorInceptionV3("speed", ["2048"], feature_extractor_weights_path=file)
-    ours = Inception(InceptionWeights(state, Path("random"), "", False), trunk)
     images = torch.randint(0, 256, (16, 256, 256, 3), dtype=torch.uint8)
 
     def run_ours() -> NDArray[Any]:
@@ -94,6 +90,14 @@ def features(rounds: int, device: torch.device) -> dict[str, Any]:
     values = times.values
     error = np.linalg.norm(values["ours"] - values["torch_fidelity"]) / np.linalg.norm(values["torch_fidelity"])
     return _table(times.seconds, relative_difference=float(error), images=len(images))
+
+
+def random_inception() -> tuple[Inception, dict[str, Tensor]]:
+    """Inception of random weights, and the weights under torch-fidelity's names."""
+    torch.manual_seed(0)
+    trunk = build_trunk()
+    state = {**trunk.state_dict(), "fc.weight": torch.randn(CLASSES, 2048), "fc.bias": torch.zeros(CLASSES)}
+    return Inception(InceptionWeights(state, Path("random"), "", False), trunk), state
 
 
 def features_like(

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
 from ..core.arrays import float32_products
-from ..features.inception import CLASSES, Inception, build_trunk
-from ..features.inception_weights import InceptionWeights
 from ..metrics import feature_statistics, frechet_distance, precision_recall
 from ..networks.precision import in_precision
-from .evaluation import DIMENSIONS, features_like
+from .evaluation import DIMENSIONS, features_like, random_inception
 from .ruler import Task, alternate, matrix_rate
-from .sampling import COSTED, DIGITS, SIT_XL, Workload, bare, costs, differences, shares
+from .sampling import COSTED, SIT_XL, Workload, bare, costs, differences, shares
 
 
 def sampling_gpu(rounds: int, device: torch.device) -> dict[str, Any]:
@@ -66,26 +62,6 @@ def methods_gpu(rounds: int, device: torch.device) -> dict[str, Any]:
     }
 
 
-def small_gpu(rounds: int, device: torch.device) -> dict[str, Any]:
-    """The digits' small network, whose steps are shorter than their launches: eager and compiled, over the loop."""
-    work = Workload(DIGITS, 200, 16, device)
-    names = ("none", "ig_cfg")
-    tasks: dict[str, Task] = {}
-    for name in names:
-        tasks[f"plain {name}"], tasks[name] = work.plain(name), work.ours(name)
-        tasks[f"{name}, compiled"] = work.ours(name, compile=True)
-    times = alternate(tasks, 3 * rounds, device)
-    return {
-        "network": "digits",
-        "batch": work.batch,
-        "steps": work.steps,
-        "speed_over_plain": {
-            kind: times.ratio(f"plain {kind.split(',')[0]}", kind) for kind in tasks if not kind.startswith("plain")
-        },
-        "seconds": times.seconds,
-    }
-
-
 def evaluation_gpu(rounds: int, device: torch.device) -> dict[str, Any]:
     """FID, precision and recall of 50,000 samples against 10,000 references from their features; Inception's rate."""
     mixing = np.random.default_rng(0).standard_normal((32, DIMENSIONS), dtype=np.float32)
@@ -123,9 +99,7 @@ def in_tf32(task: Task) -> Task:
 
 def _inception_rate(rounds: int, device: torch.device) -> float:
     """Images of 256 x 256 a second in float32, weights random."""
-    trunk, batch = build_trunk(), 256
-    state = {**trunk.state_dict(), "fc.weight": torch.zeros(CLASSES, 2048)}
-    network = Inception(InceptionWeights(state, Path("random"), "", False), trunk).to(device)
+    network, batch = random_inception()[0].to(device), 256
     images = torch.randint(0, 256, (batch, 256, 256, 3), dtype=torch.uint8, device=device)
 
     @torch.inference_mode()
@@ -133,5 +107,4 @@ def _inception_rate(rounds: int, device: torch.device) -> float:
         with float32_products(tf32=False):
             network(images)
 
-    task: Callable[[], None] = run
-    return batch / alternate({"inception": task}, rounds, device).median("inception")
+    return batch / alternate({"inception": run}, rounds, device).median("inception")

@@ -10,14 +10,14 @@ import torch
 
 from ..core.environment import describe
 from ..core.errors import UserError
-from . import evaluation, gpu, sampling, scaling, training
+from . import evaluation, gpu, sampling, scaling, small, training
 from .ruler import limit_threads
 
 #: name -> measurement, called with the number of rounds and the device.
 MEASUREMENTS: dict[str, Callable[[int, torch.device], dict[str, Any]]] = {
     "sampling": sampling.sampling,
     "methods": sampling.methods,
-    "small": sampling.small,
+    "small": small.small,
     "scaling": scaling.scaling,
     "training": training.training,
     "frechet": evaluation.frechet,
@@ -25,7 +25,7 @@ MEASUREMENTS: dict[str, Callable[[int, torch.device], dict[str, Any]]] = {
     "features": evaluation.features,
     "sampling_gpu": gpu.sampling_gpu,
     "methods_gpu": gpu.methods_gpu,
-    "small_gpu": gpu.small_gpu,
+    "small_gpu": small.small,
     "evaluation_gpu": gpu.evaluation_gpu,
 }
 #: Those that need a CUDA GPU.
@@ -70,6 +70,8 @@ GOALS = (
     Goal(("small", "speed_over_plain", "none"), "digits' network over the plain loop, none", least=1.3),
     Goal(("small", "speed_over_plain", "ig"), "digits' network over the plain loop, IG", least=1.3),
     Goal(("small", "speed_over_plain", "cfg"), "digits' network over the plain loop, CFG", least=1.3),
+    Goal(("small", "speed_over_plain", "none, compiled"), "digits' network compiled, none", least=1.3),
+    Goal(("small", "speed_over_plain", "ig_cfg, compiled"), "digits' network compiled, IG+CFG", least=1.3),
     Goal(("scaling", "samples", "exponent"), "exponent of time over samples", least=0.97, most=1.03),
     Goal(("training", "speed_over_plain"), "a training step over a plain loop's, fp32", least=1.0),
     Goal(("training", "head_cost"), "a step with the internal head over one without", most=1.02),

@@ -148,23 +148,6 @@ def methods(rounds: int, device: torch.device) -> dict[str, Any]:
     }
 
 
-def small(rounds: int, device: torch.device) -> dict[str, Any]:
-    """The digits' small network against the plain loop, each method."""
-    work = Workload(DIGITS, 200, 8, device)
-    names = ("none", "ig", "cfg", "ig_cfg")
-    tasks: dict[str, Callable[[], Any]] = {}
-    for name in names:
-        tasks[f"plain {name}"], tasks[name] = work.plain(name), work.ours(name)
-    times = alternate(tasks, rounds, device)
-    return {
-        "network": "digits",
-        "batch": work.batch,
-        "speed_over_plain": {name: times.ratio(f"plain {name}", name) for name in names},
-        "difference": {name: _distance(times.values[name], times.values[f"plain {name}"]) for name in names},
-        "seconds": times.seconds,
-    }
-
-
 def bare(work: Workload, network: Backbone) -> Callable[[], None]:
     """A task: as many forward passes of ``network`` as the workload has steps, and nothing else."""
 

@@ -132,3 +132,12 @@ def test_elements_of_a_tuple_have_one_form_and_its_range(tmp_path):
     for wrong, message in (((float("nan"),), "not finite"), ((6,), r"outside \[0, 5\]"), ((10**400,), "not finite")):
         with pytest.raises(gb.UserError, match=message):
             gb.METHODS.create("declared_tuple", points=wrong)
+
+
+def test_a_class_that_is_used_before_it_is_registered_gets_its_fields():
+    class Late(gb.METHODS.entry("ig").cls):
+        more: float = 1.5
+
+    assert "more" not in Late().parameters()  # as yet it has the fields of ig alone
+    gb.register_method("late_fields")(Late)
+    assert gb.METHODS.create("late_fields", more=2).parameters()["more"] == 2.0

@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(Path(__file__).parent), str(ROOT)]
 
 from guidance_bench.benchmarks.fashion_mnist.grids import STRENGTHS, SWEEPS, TUNED, tried  # noqa: E402
-from speed_tables import bf16_line, gpu_line, gpu_speed, grid, sampling_speed, speed  # noqa: E402
+from speed_tables import bf16_line, gpu_line, gpu_speed, grid, sampling_speed, small_speed, speed  # noqa: E402
 from written_formulas import READ  # noqa: E402
 
 from guidance_bench.core.identity import canonical  # noqa: E402
@@ -133,7 +133,7 @@ SECTIONS = {
     "official": official,
     "gpu": gpu_line,
 }
-SPEED_SECTIONS = {"speed": speed, "sampling": sampling_speed, "gpu": gpu_speed, "bf16": bf16_line}
+SPEED_SECTIONS = {"speed": speed, "sampling": sampling_speed, "small": small_speed, "gpu": gpu_speed, "bf16": bf16_line}
 
 
 STUDY_SECTIONS = {"tuning": tuning, "reported": reported}

@@ -1,6 +1,8 @@
 """Every tensor of sampling on one device, and no number asked of it: shown with fake CUDA tensors, without a GPU.
 
-The grid of times and the checks at the door work on the host; they stay outside.
+What may wait for the device: one method (below), the look for NaN in finished pixels, and dopri5, whose steps hang on
+an error (not tried here, nor Inception: both make real tensors inside). The grid of times and the checks at the door
+work on the host; they stay outside.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from guidance_bench.sampling import solvers
 from guidance_bench.sampling.driver import Driver
 from guidance_bench.sampling.ledger import Ledger
 from guidance_bench.sampling.sampler import GuidedField
+from guidance_bench.storage.pixels import UINT8_RULES, to_uint8
 
 CONFIGS = {
     "sit": {"hidden_size": 32, "depth": 3, "num_heads": 2, "input_size": 8, "num_classes": 10, "tap": 2},
@@ -71,6 +74,14 @@ def test_sampling_stays_on_its_device_and_asks_it_nothing(backbone, solver, time
                 continue
         assert result.device.type == "cuda" and result.dtype == torch.float64, method
     assert asks == set(SYNCHRONISES)
+
+
+def test_pixels_stay_on_their_device_and_only_the_look_for_nan_asks_it_for_a_number():
+    with FakeTensorMode(allow_non_fake_inputs=True), torch.device("cuda"), torch.inference_mode():
+        latents = torch.zeros(2, 3, 8, 8)
+        assert {rule(latents).device.type for rule in UINT8_RULES.values()} == {"cuda"}
+        with pytest.raises(DataDependentOutputException):
+            to_uint8(latents, "round")
 
 
 def test_neighbours_stay_on_their_device():

@@ -9,11 +9,15 @@ import torch
 
 from guidance_bench.cli.main import main
 from guidance_bench.experiments.records import committed_results
+from guidance_bench.networks.backbone import Backbone
 from guidance_bench.speed import measure as measuring
+from guidance_bench.speed import ruler
+from guidance_bench.speed import scaling as scaling_module
 from guidance_bench.speed.measure import GOALS, MEASUREMENTS, Goal, rows, table
 from guidance_bench.speed.ruler import Times, alternate, matrix_rate
 from guidance_bench.speed.sampling import DIGITS, Workload
-from guidance_bench.speed.scaling import exponent
+from guidance_bench.speed.scaling import exponent, fixed_part
+from guidance_bench.speed.small import SHARED, shares_of_time
 from guidance_bench.storage.files import read_json
 
 CPU = torch.device("cpu")
@@ -53,7 +57,36 @@ def test_tasks_take_turns_after_a_warm_up():
 
 def test_the_exponent_of_a_power():
     assert exponent({n: 0.3 * n**1.7 for n in (2, 4, 8)}) == pytest.approx(1.7)
+    assert fixed_part({n: 0.5 + 0.3 * n for n in (2, 4, 8)}) == pytest.approx(0.5)
     assert matrix_rate(torch.float32, CPU, size=64)() > 1e6
+
+
+def test_growth_is_that_of_runs_batches_sizes_and_widths(monkeypatch):
+    """A clock that ticks once for each sample, in place of the real one."""
+    sizes = {"BLOCKS": (1, 2, 4), "BATCHES": (2, 4), "SIDES": (4, 8), "WIDTHS": (32, 64), "BLOCK": 2}
+    for name, values in sizes.items():
+        monkeypatch.setattr(scaling_module, name, values)
+    ticks = [0.0]
+    real = Backbone.forward
+
+    def forward(self, x, *rest, **more):
+        ticks[0] += len(x)
+        return real(self, x, *rest, **more)
+
+    monkeypatch.setattr(Backbone, "forward", forward)
+    monkeypatch.setattr(ruler.time, "perf_counter", lambda: ticks[0])
+    found = scaling_module.scaling(1, CPU)
+    assert {name: round(one["exponent"], 6) for name, one in found.items()} == {
+        **{"samples": 1.0, "batch": 1.0, "latents a side": 0.0, "width": 0.0},
+    }
+    assert found["samples"]["seconds"] == {"2": 4.0, "4": 8.0, "8": 16.0}  # two steps a sample
+    assert found["batch"]["fixed_seconds"] == pytest.approx(0, abs=1e-9)
+
+
+def test_shares_of_time_are_of_the_whole():
+    work = Workload({**DIGITS, "hidden_size": 32, "depth": 2}, 4, 2, CPU)
+    shares = shares_of_time(work.ours())
+    assert set(shares) == set(SHARED) and all(share > 0 for share in shares.values()) and sum(shares.values()) < 1
 
 
 def test_goals_are_judged_on_the_right_side():
