@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ..core.errors import UserError
-
-if TYPE_CHECKING:
-    from .backbone import Backbone
 
 Name = Annotated[str, Field(min_length=1, max_length=200)]
 
@@ -43,7 +40,13 @@ class Origin(BaseModel):
         return self.model_copy(update={"ema": None})
 
 
-def origin_of(network: Backbone) -> dict[str, Any]:
+class Loaded(Protocol):
+    """What a loaded network has of it."""
+
+    origin: Origin | None
+
+
+def origin_of(network: Loaded) -> dict[str, Any]:
     """What a record says of a loaded network's training; {} where its file told nothing."""
     return network.origin.as_dict() if network.origin else {}
 

@@ -248,8 +248,9 @@ class CheckpointBenchmark(Benchmark):
         known = self.declared.backbones.get(self.backbone)
         if known is not None and known.checkpoint is None and not self.checkpoint:
             lost = f"no checkpoint of {self.backbone!r} was published: give checkpoint=FILE of your own"
-            return [("checkpoint", Wanted(lost, Path(), "", 0, False))]
-        found = [("checkpoint", wanted(self.checkpoint_source()))]
+            found = [("checkpoint", Wanted(lost, Path(), "", 0, False))]
+        else:
+            found = [("checkpoint", wanted(self.checkpoint_source()))]
         found += [("weak network", wanted(self.weak))] if self.weak else []
         if known is not None or found[0][1].here:
             found += [("autoencoder", wanted(source)) for source in self._autoencoder_sources()]
