@@ -5,6 +5,7 @@ Both hang on the records alone (and on figures that lie there as files), so they
 
 from __future__ import annotations
 
+from collections import ChainMap
 from pathlib import Path
 
 from ..core.errors import UserError
@@ -17,6 +18,7 @@ from .comparison.paired import HOW
 from .comparison.strengths import read_strengths
 from .formats.markdown import escape_markdown, markdown
 from .page.render import render
+from .previews import Previews
 from .protocol_tables import Table, tables
 from .reported import reported_tables
 from .sheets import SPEED, best_sheet
@@ -94,7 +96,9 @@ def page_of(place: Path, found: dict[str, list[Table]]) -> str:
         [table for _, table in boards],
         [[] for _ in boards],
         [record for name in found for record in read_records(place / name)],
+        ChainMap(*(Previews(place / name / "previews", {}) for name in found)),
         files=[f"{place.name}/{name}/records/*.json" for name, _ in boards],
+        sheets=[f"{place.name}/{name}/previews/*.png" for name, _ in boards],
         pictures=[_pictures(place, name, table) for name, table in boards],
         reported=reported_tables(),
     )

@@ -83,14 +83,17 @@ def submit(output: Path, benchmark: str, results: Path | None = None) -> Path:
 
 
 def redraw(folder: Path, samples: Previews | None = None) -> None:
-    """Make tables, figures and sample grids of a folder of results again from what lies there.
+    """Make tables, figures and sample grids of a folder of results again from what lies there; figures that the records
+    no longer fill go.
 
     Raises:
         UserError: no records there, or the folder cannot be written.
     """
     kept = samples or Previews(folder / "previews", {})
     beside: dict[str, Any] = {"tunings": read_tunings(folder), "strengths": read_strengths(folder)}
-    write_leaderboard(read_records(folder), folder, samples=kept, page=False, **beside)
+    written = write_leaderboard(read_records(folder), folder, samples=kept, page=False, **beside)
+    for file in {*(folder / "figures").glob("*.*")} - {*written.values()}:
+        file.unlink()
 
 
 def _take_beside(output: Path, folder: Path, benchmark: str, runs: set[str]) -> None:

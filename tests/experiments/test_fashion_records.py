@@ -112,6 +112,22 @@ def test_what_the_page_says_of_the_report_is_so():
     assert (seeds["ig"] < seeds["none"]).all() and len(seeds) == 3
 
 
+def test_what_the_page_says_of_equal_strength_is_so():
+    page = " ".join((HERE / "README.md").read_text(encoding="utf-8").split())
+    (table,) = boards_of(committed_results() / "fashion_mnist_tune")
+    rows = table.best.set_index("method")
+    names = {"autoguidance": "autoguidance", "slg": "skip-layer guidance", "ig": "Internal Guidance"}
+    for method in ("autoguidance", "slg", "seg", "pag", "fdg", "icg", "ig"):
+        words = names.get(method, f"`{method}`")
+        w_e = f"w_e {rows['strength'][method]:.2f}" if method == "autoguidance" else f"{rows['strength'][method]:.2f}"
+        assert f"{words} +{rows['over_cfg'][method]:.0f} % ({w_e})" in page
+    assert 2 * rows["cost.nfe"]["ig"] == rows["cost.nfe"]["cfg"]
+    (reported,) = boards_of(committed_results() / "fashion_mnist")
+    assert reported.best["strength"].notna().all() and reported.best["over_cfg"].isna().all()
+    near = abs(reported.best.set_index("method")["strength"] / rows["strength"] - 1)
+    assert near.max() < 0.05  # the same networks; other noise
+
+
 def test_what_the_page_says_of_the_tuning_is_so():
     frame = gb.load_results(committed_results() / "fashion_mnist_tune").sort_values("time").groupby("run_id").tail(1)
     fid = frame.set_index("method")["fid"]

@@ -53,8 +53,10 @@ def test_the_gain_is_over_cfgs_curve_at_the_methods_strength():
 def test_a_chord_from_none_to_one_scale_is_no_curve():
     """CFG is best between its scales: a chord from the first to the last would flatter what lies between."""
     (table,) = tables(to_frame([*NONE, *CFG[:3], *IG])).values()
-    best = with_equal_cfg(table, at((IG, 1.1))).best.set_index("method")
+    measured = with_equal_cfg(table, at((IG, 1.1)))
+    best = measured.best.set_index("method")
     assert math.isnan(best["over_cfg"]["ig"]) and best["strength"]["ig"] == pytest.approx(1.1)
+    assert "needs two scales of cfg" in measured.note
 
 
 def test_beyond_cfgs_curve_nothing_is_claimed():

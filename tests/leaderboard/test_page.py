@@ -273,7 +273,13 @@ def test_the_page_of_all_committed_records(opened, committed):
     for picture in page.locator(".plots img").all():
         picture.scroll_into_view_if_needed()
         page.wait_for_function("i => i.complete && i.naturalWidth > 0", arg=picture.element_handle())
-    board = page.locator(".board").first
+    for place in range(page.locator(".board").count()):
+        pair = page.locator(".board").nth(place).locator(".pair img")
+        assert pair.count() == 2  # samples side by side, from the files beside the page
+        for side in (0, 1):
+            pair.nth(side).scroll_into_view_if_needed()
+            page.wait_for_function("i => i.complete && i.naturalWidth > 0", arg=pair.nth(side).element_handle())
+    board = page.locator(".board", has=page.locator("h2", has_text="digits_full")).first
     assert board.locator('.best th[data-title="Ties"]').count() == 1
     assert board.locator('.best th[data-title="Tuning samples"]').count() == 1
     board.get_by_label("Search").fill("internal dynamics")

@@ -57,6 +57,13 @@ def test_an_interval_has_its_figure_and_no_panel_over_one_end():
     assert axes.get_title(loc="left") == "ig"
 
 
+def test_a_crowd_of_single_settings_has_no_panels(tmp_path):
+    records = [run(f"m{i:02d}", {"scale": 1.1}, 1.0 + i) for i in range(12)]
+    assert "figures/scale.png" not in write_leaderboard(records, tmp_path / "one")
+    records.append(run("m00", {"scale": 1.3}, 1.2))
+    assert "figures/scale.png" in write_leaderboard(records, tmp_path / "two")
+
+
 def test_a_crowds_names_lie_on_no_other_and_what_is_far_worse_is_above_the_axis():
     records = [run(f"method{i:02d}", {"scale": 1.1}, 1.0 + i / 500, nfe=32.0) for i in range(24)]
     records += [run("none", None, 1.2, nfe=16.0), run("far", {"scale": 2.0}, 5.0, nfe=32.0)]

@@ -49,8 +49,9 @@ def test_a_study_of_two_machines_is_one_table(tmp_path):
         "tiny", method=["none", "cfg"], seeds=0, output=tmp_path / "two", records=results, samples=80, block=80
     )
     assert both["time"][0] == first["time"][0]
+    (folder / "figures" / "ranking.png").write_bytes(b"of records that are no longer here")
     submit(tmp_path / "two", "tiny", results)
-    assert len(gb.load_results(folder)) == 3
+    assert len(gb.load_results(folder)) == 3 and not (folder / "figures" / "ranking.png").exists()
     text = (folder / "leaderboard.md").read_text(encoding="utf-8")
     assert "cfg" in text and "samples\\_none" not in text and "figures/samples_none.png" in text
     assert "One setting of each method: none was chosen on the samples that are scored." in text

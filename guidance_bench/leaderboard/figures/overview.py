@@ -97,7 +97,7 @@ def _drawings(table: Table) -> Iterator[tuple[str, str, Canvas | None]]:
     yield ("ranking", f"Every method's best {label}", ranking_figure(table)) if crowded(table) else scale
     yield "precision_recall", "Precision against recall", precision_recall_figure(table)
     yield "cost", f"{label} against cost", cost_figure(table)
-    if crowded(table):
+    if crowded(table) and table.best["settings"].max() > 1:  # a crowd of single points is the ranking
         yield scale
     yield "interval", f"{label} over both ends of the guidance interval", interval_figure(table)
     yield "trajectory", "What each method does: w_e and size of the update over t", trajectory_figure(table)

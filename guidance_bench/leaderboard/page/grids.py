@@ -22,8 +22,13 @@ COLUMNS = 10
 EXACT = 32
 
 
-def grids_of(table: Table, samples: Mapping[str, Images]) -> dict[str, Any]:
+def grids_of(table: Table, samples: Mapping[str, Images], sheets: str = "") -> dict[str, Any]:
     """The grids of one protocol, all of the first seed that most settings have.
+
+    Args:
+        table: the runs.
+        samples: images by run id.
+        sheets: where a run's images lie as one picture, seen from the page, with ``*`` for its id; "": in the page.
 
     Returns:
         ``seed``, ``width`` of an image in pixels, and ``methods``: method -> settings in the table's order, each
@@ -45,7 +50,7 @@ def grids_of(table: Table, samples: Mapping[str, Images]) -> dict[str, Any]:
     made, spent, pixels = {}, 0, 0
     for index in [*first, *others]:
         images = samples[stored[index][seed]]
-        source = _webp(images)
+        source = sheets.replace("*", stored[index][seed]) or _webp(images)
         spent += len(source)
         if spent > BUDGET and index not in first:
             break

@@ -44,6 +44,7 @@ def render(
     *,
     files: Sequence[str] | None = None,
     pictures: Sequence[Sequence[tuple[str, str]]] | None = None,
+    sheets: Sequence[str] | None = None,
     reported: Sequence[Reported] = (),
 ) -> str:
     """The page.
@@ -56,6 +57,7 @@ def render(
         files: of each table, where the record of a run lies, seen from the page, with ``*`` for its id; the records are
             then not in the page.
         pictures: of each table, figures as (title, address) beside the page.
+        sheets: of each table, where the pictures of ``samples`` lie, likewise; else they are in the page.
         reported: rows that papers printed, tables of their own.
     """
     from jinja2 import Environment, StrictUndefined
@@ -67,7 +69,9 @@ def render(
     by_id = {record["run_id"]: record for record in sorted(records, key=lambda r: str(r["time"]))}  # the latest stays
     boards = [_board(table, by_id) for table in found]
     methods = sorted({str(name) for table in found for name in table.best["method"]})
-    packed_boards = [_packed(table, group, by_id, samples or {}) for table, group in zip(found, figures, strict=True)]
+    places = sheets or [""] * len(found)
+    parts = zip(found, figures, places, strict=True)
+    packed_boards = [_packed(table, group, by_id, samples or {}, place) for table, group, place in parts]
     for place, board in enumerate(packed_boards):
         board["file"] = files[place] if files else ""
         board["pictures"] = [{"title": title, "address": at} for title, at in pictures[place]] if pictures else []
@@ -108,6 +112,7 @@ def _packed(
     figures: Sequence[Figure],
     records: Mapping[str, Mapping[str, Any]],
     samples: Mapping[str, Images],
+    sheets: str,
 ) -> dict[str, Any]:
     """What the script shows of one protocol."""
     sheet = _metric_first(settings_sheet(table.settings, table.metrics))[:-1]  # runs have a place of their own
@@ -124,7 +129,7 @@ def _packed(
             for figure in figures
             if not figure.grid
         ],
-        "grids": grids_of(table, samples),
+        "grids": grids_of(table, samples, sheets),
     }
 
 
