@@ -5,7 +5,6 @@ Both hang on the records alone (and on figures that lie there as files), so they
 
 from __future__ import annotations
 
-from collections import ChainMap
 from pathlib import Path
 
 from ..core.errors import UserError
@@ -96,7 +95,7 @@ def page_of(place: Path, found: dict[str, list[Table]]) -> str:
         [table for _, table in boards],
         [[] for _ in boards],
         [record for name in found for record in read_records(place / name)],
-        ChainMap(*(Previews(place / name / "previews", {}) for name in found)),
+        {run: images for name in found for run, images in Previews(place / name / "previews", {}).items()},
         files=[f"{place.name}/{name}/records/*.json" for name, _ in boards],
         sheets=[f"{place.name}/{name}/previews/*.png" for name, _ in boards],
         pictures=[_pictures(place, name, table) for name, table in boards],
