@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import io
 import multiprocessing
-import statistics
 import time
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,7 @@ from torch import Tensor
 from ..features.inception import CLASSES, Inception, build_trunk
 from ..features.inception_weights import InceptionWeights
 from ..metrics import feature_statistics, frechet_distance, precision_recall
-from .ruler import alternate, limit_threads
+from .ruler import Times, alternate, limit_threads
 
 DIMENSIONS = 2048
 
@@ -48,7 +47,7 @@ def frechet(rounds: int, device: torch.device) -> dict[str, Any]:
     times = alternate({"ours": ours, "scipy": scipy, "torch_fidelity": torch_fidelity}, rounds)
     values = times.values
     differences = {name: abs(value / values["ours"] - 1) for name, value in values.items()}
-    return _table(times.seconds, relative_difference=differences)
+    return _table(times, relative_difference=differences)
 
 
 def precision(rounds: int, device: torch.device) -> dict[str, Any]:
@@ -62,7 +61,7 @@ def precision(rounds: int, device: torch.device) -> dict[str, Any]:
                 seconds, peaks[name], values[name] = pool.apply(_one_precision, (name, torch.get_num_threads()))
             times[name].append(seconds)
     memory = {"peak_bytes": peaks, "peak_ratio": {name: peak / peaks["ours"] for name, peak in peaks.items()}}
-    return _table(times, values=values, **memory)
+    return _table(Times(times), values=values, **memory)
 
 
 def features(rounds: int, device: torch.device) -> dict[str, Any]:
@@ -89,7 +88,7 @@ def features(rounds: int, device: torch.device) -> dict[str, Any]:
     times = alternate({"ours": run_ours, "torch_fidelity": run_theirs}, 2 * rounds)
     values = times.values
     error = np.linalg.norm(values["ours"] - values["torch_fidelity"]) / np.linalg.norm(values["torch_fidelity"])
-    return _table(times.seconds, relative_difference=float(error), images=len(images))
+    return _table(times, relative_difference=float(error), images=len(images))
 
 
 def random_inception() -> tuple[Inception, dict[str, Tensor]]:
@@ -146,14 +145,9 @@ def _peak_bytes() -> int:
     return 1024 * next(int(line.split()[1]) for line in lines if line.startswith("VmHWM"))
 
 
-def _table(times: dict[str, list[float]], **facts: Any) -> dict[str, Any]:
-    best = {name: min(seconds) for name, seconds in times.items()}
+def _table(times: Times, **facts: Any) -> dict[str, Any]:
     return {
-        "seconds": {name: [round(s, 3) for s in seconds] for name, seconds in times.items()},
-        "times_ours_by_best": {name: round(seconds / best["ours"], 2) for name, seconds in best.items()},
-        "times_ours_by_median": {
-            name: round(statistics.median(seconds) / statistics.median(times["ours"]), 2)
-            for name, seconds in times.items()
-        },
+        "seconds": {name: [round(s, 3) for s in seconds] for name, seconds in times.seconds.items()},
+        "times_ours_by_median": {name: round(times.ratio(name, "ours"), 2) for name in times.seconds},
         **facts,
     }

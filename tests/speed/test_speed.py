@@ -10,8 +10,8 @@ import torch
 from guidance_bench.cli.main import main
 from guidance_bench.experiments.records import committed_results
 from guidance_bench.networks.backbone import Backbone
+from guidance_bench.speed import evaluation, ruler
 from guidance_bench.speed import measure as measuring
-from guidance_bench.speed import ruler
 from guidance_bench.speed import scaling as scaling_module
 from guidance_bench.speed.measure import GOALS, MEASUREMENTS, Goal, rows, table
 from guidance_bench.speed.ruler import Times, alternate, matrix_rate
@@ -81,6 +81,19 @@ def test_growth_is_that_of_runs_batches_sizes_and_widths(monkeypatch):
     }
     assert found["samples"]["seconds"] == {"2": 4.0, "4": 8.0, "8": 16.0}  # two steps a sample
     assert found["batch"]["fixed_seconds"] == pytest.approx(0, abs=1e-9)
+
+
+def test_the_programs_that_are_timed_beside_ours_give_the_same_distance(monkeypatch):
+    monkeypatch.setattr(evaluation, "DIMENSIONS", 24)
+    found = evaluation.frechet(1, CPU)
+    assert set(found["seconds"]) == {"ours", "scipy", "torch_fidelity"} and found["times_ours_by_median"]["ours"] == 1
+    assert max(found["relative_difference"].values()) < 1e-9
+
+
+@pytest.mark.slow
+def test_inception_of_random_weights_gives_torch_fidelitys_features():
+    found = evaluation.features(1, CPU)
+    assert found["relative_difference"] < 1e-6 and set(found["seconds"]) == {"ours", "torch_fidelity"}
 
 
 def test_shares_of_time_are_of_the_whole():
