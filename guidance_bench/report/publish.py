@@ -14,7 +14,8 @@ from ..leaderboard.formats.markdown import escape_markdown
 from ..leaderboard.protocol_tables import tables
 from ..storage.files import write_text
 from .claims import arithmetic, project_record, witness
-from .contents import Facts, Section, sections
+from .contents import Section, sections
+from .facts import Facts
 from .kept_samples import few_of
 
 if TYPE_CHECKING:

@@ -16,7 +16,8 @@ from guidance_bench.cli.main import main
 from guidance_bench.core.identity import short_hash
 from guidance_bench.experiments.records import SCHEMA, metric_values, read_record, seal, validate
 from guidance_bench.guidance.method import METHODS
-from guidance_bench.report.contents import Facts, sections
+from guidance_bench.report.contents import sections
+from guidance_bench.report.facts import Facts
 from guidance_bench.report.published_rows import compare
 from guidance_bench.report.tolerance import tolerance
 from guidance_bench.storage.hub import known_checkpoints
@@ -135,6 +136,11 @@ def test_draws_of_several_seeds_make_the_tolerance(tmp_path):
         "metric", "seed 0", "seed 1", "seed 2", "mean", "sd", "published", "difference", "tolerance", "verdict",
     ]  # fmt: skip
     assert "the spread of 3 draws" in part.tolerances[0] and len(part.commands) == 3
+    assert part.metrics[4][6:8] == ["0.80", "+0.0000"]  # as it is printed
+    facts = {name: dict(pairs) for name, pairs in part.facts}
+    assert facts["Hashes"]["benchmark autoencoder.weights[0]"] == known_checkpoints()["sd-vae-ema"].sha256
+    assert facts["Cost"]["network evaluations (NFE), a sample"] == "250"  # of all three
+    assert facts["Protocol"]["samples"] == "50,000 a draw, labels random, in blocks of 250"
 
 
 class Sources(html.parser.HTMLParser):

@@ -139,8 +139,9 @@ def test_a_few_samples_that_are_not_those_of_the_record_are_found(made, tmp_path
     write_sheet(path.parent / "witness.png", 255 - read_sheet(made.with_name("witness.png")))
     assert verify(path, "samples=10") == 1
     assert "differs      witness" in capsys.readouterr().out
-    assert main(["submit", str(path.parent.parent), "benchmark=tiny"]) == 2
-    assert "does not hold the samples that the record names" in capsys.readouterr().err
+    with pytest.raises(gb.UserError, match="does not hold the samples that the record names"):
+        submit(path.parent.parent, "tiny", tmp_path / "results")
+    assert not (tmp_path / "results").exists()
 
 
 def test_a_run_of_this_machine_does_not_stand_for_another_machines(made, tmp_path, capsys):
