@@ -6,10 +6,13 @@ import hashlib
 import json
 from typing import Any
 
+#: Made once: json.dumps makes one for each call, a third of its time for small values.
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False)
+
 
 def canonical(value: Any) -> str:
     """The one JSON text of a value: sorted keys, no spaces, no NaN."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return _ENCODER.encode(value)
 
 
 def sha256_of_value(value: Any) -> str:

@@ -69,8 +69,7 @@ def make_accelerator(
     """accelerate's view of the processes, in the recipe's precision, with its tracker's files under ``place``.
 
     Raises:
-        UserError: the processes cannot meet, the batch cannot be shared out evenly, fp16 without a GPU, or a tracker
-            that is unknown or not installed.
+        UserError: the processes cannot meet, the batch cannot be shared out evenly, or fp16 without a GPU.
     """
     if execution.alone:
         return Alone(device)

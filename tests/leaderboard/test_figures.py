@@ -30,6 +30,7 @@ from guidance_bench.leaderboard.figures.sample_grids import (
 from guidance_bench.leaderboard.figures.style import (
     COLOURS,
     HIDDEN,
+    MANY,
     NEUTRAL,
     PLACES,
     STRANGERS,
@@ -71,6 +72,29 @@ def test_scale_panels_show_the_means_and_none(table):
         neutral = [line for line in axes.lines if line.get_color() == NEUTRAL]
         assert neutral[0].get_ydata()[0] == pytest.approx(table.settings[FD].iloc[0])
     assert figure.axes[0].get_ylabel() == "FD (digits CNN) ↓"
+
+
+def test_curves_are_means_over_seeds_on_a_logarithmic_axis_too():
+    values = {1.1: (1.0, 30.0), 1.2: (2.0, 80.0), 1.4: (1.5, 20.5)}
+    records = [
+        record_of("cfg", {"scale": scale}, seed, {**BASE, "frechet_distance": value})
+        for scale, both in values.items()
+        for seed, value in enumerate(both)
+    ]
+    axes = scale_figure(table_of(records)).axes[0]
+    assert axes.get_yscale() == "log"
+    line = curve(axes)
+    assert list(line.get_xdata()) == [1.1, 1.2, 1.4] and list(line.get_ydata()) == [15.5, 41.0, 11.0]
+
+
+def test_a_thousand_points_are_pixels_in_vector_files(tmp_path):
+    records = line_up((0,), {"cfg": ("scale", [1.01 + i / 1000 for i in range(MANY + 1)])})
+    sizes = {}
+    for name, some in (("many", records), ("some", records[1:])):
+        figure = write_figures(table_of(some), tmp_path / name, "", {})[0]
+        sizes[name] = figure.svg.stat().st_size
+        assert ("<image" in figure.svg.read_text()) == (name == "many")
+    assert sizes["many"] < sizes["some"]
 
 
 def test_settings_above_the_axis_are_marked(table):

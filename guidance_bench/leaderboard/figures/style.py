@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from ..protocol_tables import Table
 
 DPI = 150
+#: Points of one kind that are drawn as pixels in vector files, too.
+MANY = 500
 #: Dark enough on white to be read as text (contrast of 4.5 and more), apart for colour-blind readers with the markers.
 COLOURS = ("#00735a", "#0b63ad", "#b84a00", "#9c3f8f", "#855a17", "#00748a", "#b3203a", "#5b5fb0")
 MARKERS = ("s", "o", "D", "^", "v", "p")
@@ -153,6 +155,8 @@ def canvas(width: float, height: float) -> Canvas:
 
 def save(figure: Canvas, stem: Path, title: str, grid: bool = False) -> Figure:
     """Write ``stem.png``, ``stem.svg`` and, of a plot, ``stem.pdf``, each atomically."""
+    for drawn in figure.findobj(_has_many_points):
+        drawn.set_rasterized(True)
     engine = figure.get_layout_engine()
     if engine:  # once for both files
         engine.execute(figure)
@@ -164,6 +168,16 @@ def save(figure: Canvas, stem: Path, title: str, grid: bool = False) -> Figure:
         with atomic(path) as temporary:
             figure.savefig(temporary, format=path.suffix[1:], dpi=DPI, metadata=metadata)
     return written
+
+
+def _has_many_points(drawn: Any) -> bool:
+    """Whether points would make a vector file of megabytes that takes seconds to draw."""
+    from matplotlib.collections import Collection
+    from matplotlib.lines import Line2D
+
+    if isinstance(drawn, Line2D):
+        return len(drawn.get_xdata()) > MANY
+    return isinstance(drawn, Collection) and max(len(drawn.get_offsets()), len(drawn.get_paths())) > MANY
 
 
 def scale_axis(axes: Axes, values: Sequence[float], ceiling: float) -> None:
