@@ -113,7 +113,7 @@ def _curve(axes: Axes, x: list[float], y: list[float], look: Look, **line: Any) 
     import pandas as pd
 
     found = pd.Series(y).groupby(x).agg(["mean", "std"])  # at once: seaborn takes seconds for a thousand settings
-    white = {"markeredgecolor": "w", "markeredgewidth": 0.75}
+    white: dict[str, Any] = {"markeredgecolor": "w", "markeredgewidth": 0.75}
     axes.plot(found.index, found["mean"], color=look.colour, marker=look.marker, markersize=6, **white, **line)
     if len(found) < len(x):
         low, high = found["mean"] - found["std"], found["mean"] + found["std"]

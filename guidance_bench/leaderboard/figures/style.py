@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from ...storage.files import atomic
 from ..setting_texts import short
 
@@ -176,8 +178,8 @@ def _has_many_points(drawn: Any) -> bool:
     from matplotlib.lines import Line2D
 
     if isinstance(drawn, Line2D):
-        return len(drawn.get_xdata()) > MANY
-    return isinstance(drawn, Collection) and max(len(drawn.get_offsets()), len(drawn.get_paths())) > MANY
+        return bool(np.size(drawn.get_xdata()) > MANY)
+    return isinstance(drawn, Collection) and max(np.size(drawn.get_offsets()) // 2, len(drawn.get_paths())) > MANY
 
 
 def scale_axis(axes: Axes, values: Sequence[float], ceiling: float) -> None:
