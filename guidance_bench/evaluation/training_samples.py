@@ -41,6 +41,9 @@ class TrainingSamples:
         steps: of Euler's method.
         scale: of the guided samples.
         seed: of the noise.
+
+    Raises:
+        UserError: samples of these data cannot be shown as pictures.
     """
 
     def __init__(
@@ -50,6 +53,7 @@ class TrainingSamples:
         self.solver, self.scale, self.seed = SOLVERS.create("euler", steps=steps), scale, seed
         rows = np.linspace(0, len(data) - 1, min(REFERENCE, len(data))).round().astype(np.int64)
         parts = [self._real(rows[part]) for part in slices(len(rows), 500)]
+        data.pictures(parts[0][:1])  # what cannot be shown is said before the training, not in it
         self.reference = feature_statistics(cells(torch.cat(parts)))
 
     def _real(self, rows: NDArray[np.int64]) -> Tensor:

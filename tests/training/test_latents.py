@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import stand_ins
 import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
@@ -170,7 +171,7 @@ def test_lightningdits_shards_are_read_as_they_are(theirs):
 
 
 def test_bad_shards_are_named(theirs, images, tmp_path):
-    with pytest.raises(gb.UserError, match=r"label 7 of sample 1 is outside 0\.\.3"):
+    with pytest.raises(gb.UserError, match=r"shard000\.safetensors': label 7 of sample 1 is outside 0\.\.3"):
         gb.SOURCES.create("latents", path=str(theirs), num_classes=4).load()
     file = theirs / "latents_rank00_shard001.safetensors"
     file.write_bytes(file.read_bytes()[:-8])
@@ -241,3 +242,19 @@ def test_the_command_encodes_with_taesd_and_its_mistakes_are_one_line(images, tm
     words = ["encode", str(images), f"to={tmp_path / 'z'}", "autoencoder=halves", "size=8", "device=cpu"]
     assert main(words) == 0
     assert "10 latents of 3 x 4 x 4 in 1 shards, 2 classes" in capsys.readouterr().out
+
+
+def test_latents_are_shown_by_an_autoencoder_whose_weights_are_at_hand(images, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("GUIDANCE_BENCH_OFFLINE", "1")
+    source = f"source={stand_ins.taesd(tmp_path / 'taesd')}"
+    assert main(["encode", str(images), f"to={tmp_path / 'z'}", "autoencoder=taesd", source, "size=32"]) == 0
+    tiny = ["hidden_size=16", "depth=2", "num_heads=2", "batch=4", "steps=2", "flip=true", "tap=1"]
+    words = ["train", "recipe=digits_sit_ig", f"data=latents:{tmp_path / 'z'}", *[f"recipe.{word}" for word in tiny]]
+    words += [f"output={tmp_path / 'out'}", "device=cpu", "observe_every=2"]
+    capsys.readouterr()
+    assert main(words) == 2 and "give data.autoencoder=NAME" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()  # said before the training
+    assert main([*words, "data.autoencoder=taesd", f"data.{source}"]) == 0
+    shown = sorted((tmp_path / "out").rglob("*.png"))
+    assert [file.name for file in shown] == ["step_000000002_ig.png", "step_000000002_none.png"]
+    assert Image.open(shown[0]).size == (320, 256)

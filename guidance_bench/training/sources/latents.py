@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from functools import cached_property
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -36,7 +36,7 @@ class LatentShards(TrainingData):
         labels: (N,).
         classes: their names.
         mean, scale: x = (z - mean) * scale, each (C, 1, 1) float32.
-        autoencoder: name of the one that shows samples as pictures; "": none.
+        decoder: loads the autoencoder that shows samples as pictures; None: they are not shown.
     """
 
     def __init__(
@@ -47,9 +47,9 @@ class LatentShards(TrainingData):
         classes: Sequence[str],
         mean: NDArray[np.float32],
         scale: NDArray[np.float32],
-        autoencoder: str = "",
+        decoder: Callable[[], Autoencoder] | None = None,
     ) -> None:
-        self.autoencoder = autoencoder
+        self.decoder = decoder
         self.name, self.shards, self.labels, self.classes = name, shards, labels, tuple(classes)
         self.mean, self.scale = mean, scale
         self.ends = np.cumsum([len(shard["labels"]) for shard in shards])
@@ -77,14 +77,15 @@ class LatentShards(TrainingData):
 
     def pictures(self, x: Tensor) -> NDArray[np.uint8]:
         """Decoded by the autoencoder."""
-        if not self.autoencoder:
+        if not self.decoder:
             raise UserError(f"{self.name}: give data.autoencoder=NAME to see samples as pictures (taesd for SD-VAE's)")
-        shown: NDArray[np.uint8] = self._decoder.to_images(x).cpu().numpy()
+        shown: NDArray[np.uint8] = self._autoencoder.to_images(x).cpu().numpy()
         return shown
 
     @cached_property
-    def _decoder(self) -> Autoencoder:
-        return load_autoencoder(self.autoencoder)
+    def _autoencoder(self) -> Autoencoder:
+        assert self.decoder
+        return self.decoder()
 
 
 @register_source("latents")
@@ -97,6 +98,7 @@ class Latents(Source):
     num_classes: int = param(0, doc="of LightningDiT's shards, which do not tell; 0: the largest label and one")
     multiplier: float = param(1.0, doc="of LightningDiT's normalised latents")
     autoencoder: str = param("", doc="decodes samples for the pictures of observe_every=; empty: none")
+    source: str = param("", doc="its weights; empty: as the autoencoder's own")
 
     def load(self) -> LatentShards:
         """The shards, mapped, not read."""
@@ -105,18 +107,21 @@ class Latents(Source):
             raise UserError(f"data=latents needs a folder of shards, {self.path!r} is none: data=latents:PATH")
         return self._ours(folder) if (folder / INDEX).exists() else self._lightningdits(folder)
 
+    def _decoder(self) -> Callable[[], Autoencoder] | None:
+        own: dict[str, Any] = {"source": self.source} if self.source else {}
+        return partial(load_autoencoder, self.autoencoder, **own) if self.autoencoder else None
+
     def _ours(self, folder: Path) -> LatentShards:
         known = read_sealed(folder / INDEX, INDEX_KEYS)
         shards = [mapped(folder / name) for name in known["shards"]]
         _check_hashes(folder, known["shards"])
-        labels = np.concatenate([shard["labels"] for shard in shards]).astype(np.int64)
-        check_labels(labels, len(known["classes"]), str(folder))
+        labels = _labels(shards, [folder / name for name in known["shards"]], len(known["classes"]))
         if len(labels) != known["count"]:
             raise UserError(f"{str(folder)!r}: {len(labels)} latents, its {INDEX} says {known['count']}: encode again")
         name = f"latents@{short_hash([known['shards'], known['classes']])}"
         channels = len(known["channel_mean"])
         zero, one = np.zeros((channels, 1, 1), np.float32), np.ones((channels, 1, 1), np.float32)
-        return LatentShards(name, shards, labels, known["classes"], zero, one, self.autoencoder)
+        return LatentShards(name, shards, labels, known["classes"], zero, one, self._decoder())
 
     def _lightningdits(self, folder: Path) -> LatentShards:
         files = sorted(folder.glob("*.safetensors"))
@@ -128,15 +133,25 @@ class Latents(Source):
                 raise UserError(
                     f"shard {str(file)!r} has no latents and labels of one length: it is not LightningDiT's"
                 )
-        labels = np.concatenate([shard["labels"] for shard in shards]).astype(np.int64)
-        count = self.num_classes or int(labels.max()) + 1
-        check_labels(labels, count, str(folder))
+        count = self.num_classes or max(int(shard["labels"].max(initial=-1)) for shard in shards) + 1
+        labels = _labels(shards, files, count)
         mean, std = _statistics(folder / STATISTICS, shards[0]["latents"].shape[1])
         facts = [[f.name, f.stat().st_size] for f in files], mean.tolist(), std.tolist(), self.multiplier, count
         name = f"latents@{short_hash([facts, short_hash(labels.tolist())])}"
         scale = (self.multiplier / std).astype(np.float32)
         classes = [str(label) for label in range(count)]
-        return LatentShards(name, shards, labels, classes, mean, scale, self.autoencoder)
+        return LatentShards(name, shards, labels, classes, mean, scale, self._decoder())
+
+
+def _labels(shards: Sequence[dict[str, NDArray[Any]]], files: Sequence[Path], count: int) -> NDArray[np.int64]:
+    """All labels in order; one outside the range is named with its shard."""
+    found = [shard["labels"].astype(np.int64) for shard in shards]
+    for labels, file in zip(found, files, strict=True):
+        if len(labels):
+            check_labels(labels, count, f"shard {str(file)!r}")
+    whole = np.concatenate(found)
+    check_labels(whole, count, str(files[0].parent))
+    return whole
 
 
 def _check_hashes(folder: Path, shards: Mapping[str, str]) -> None:
