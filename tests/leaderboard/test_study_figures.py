@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 from synthetic_records import BASE, record_of
 
+from guidance_bench.cli.main import main
 from guidance_bench.experiments.records import to_frame
 from guidance_bench.leaderboard.comparison.budget import with_budget
 from guidance_bench.leaderboard.comparison.equal_cfg import with_equal_cfg
 from guidance_bench.leaderboard.comparison.strengths import Trajectory
-from guidance_bench.leaderboard.figures.convergence import convergence_figure, trainings
+from guidance_bench.leaderboard.figures.convergence import convergence_figure, observed_figure, trainings
 from guidance_bench.leaderboard.figures.interval import interval_figure
 from guidance_bench.leaderboard.figures.overview import cost_figure, scale_figure
 from guidance_bench.leaderboard.figures.style import style
@@ -18,6 +19,7 @@ from guidance_bench.leaderboard.figures.trajectory import LINES, trajectory_figu
 from guidance_bench.leaderboard.protocol_tables import tables
 from guidance_bench.leaderboard.publish import write_leaderboard
 from guidance_bench.leaderboard.sheets import best_sheet
+from guidance_bench.training.log import Log
 
 
 def run(method, parameters, value, seed=0, **more):
@@ -114,6 +116,22 @@ def test_convergence_is_over_tables_that_differ_in_training_steps_alone(tmp_path
     named = [name for name in files if "convergence" in name]
     assert sorted(name.rpartition(".")[2] for name in named) == ["pdf", "png", "svg"]
     assert "convergence" in files["leaderboard.md"].read_text(encoding="utf-8")
+
+
+def test_a_training_that_looked_at_itself_has_a_figure(tmp_path, capsys):
+    words = ["recipe=digits_sit_ig", "data=digits", f"output={tmp_path}", "device=cpu", "observe_every=2"]
+    small = {"hidden_size": 16, "depth": 2, "num_heads": 2, "steps": 4, "batch": 8, "warmup": 1, "tap": 1}
+    assert main(["train", *words, *(f"recipe.{name}={value}" for name, value in small.items())]) == 0
+    assert "figure: " in capsys.readouterr().out
+    (file,) = tmp_path.glob("models/*/observed.csv")
+    assert {one.suffix for one in file.parent.glob("observed.*")} == {".csv", ".png", ".svg", ".pdf"}
+    rows = Log(file, ("step", "name", "value")).rows()
+    with style():
+        (axes,) = observed_figure(rows).axes
+    drawn = {line.get_label(): line.get_xydata().tolist() for line in axes.lines}
+    for method in ("none", "ig"):
+        own = [[row["step"], row["value"]] for row in rows if row["name"] == f"frechet_cells_{method}"]
+        assert drawn[method] == own and [step for step, _ in own] == [2, 4]
 
 
 def strong(records, w_e):

@@ -34,7 +34,8 @@ guidance-bench train recipe=NAME data=SOURCE [recipe.FIELD=VALUE ...]
   keep_last=2      checkpoints kept to go on from
   keep_every=N     averaged weights kept for good every N steps (snapshots/)
   tracker=NAME     tensorboard or wandb, beside log.csv
-  observe_every=N  sample grids and a Frechet distance of pixels every N steps
+  observe_every=N  sample grids and a Frechet distance of pixels every N steps,
+                   drawn over the steps in observed.png
 
 The same command continues after an interruption, bit for bit, and does nothing
 when the training is finished. On several GPUs or hosts:
@@ -83,7 +84,24 @@ def command(arguments: Sequence[str]) -> int:
     losses = made.facts["losses"]
     say(f"{made.facts['parameters']:,} parameters, loss {losses[-1][1]:.4f}, {duration(made.facts['seconds'])}")
     say(f"network: {made.model}")
+    if execution.observe_every:
+        _draw(made.folder)
     return 0
+
+
+def _draw(folder: Path) -> None:
+    """The figure of what the training saw of itself."""
+    from ...leaderboard.figures.convergence import observed_figure
+    from ...leaderboard.figures.style import save, style
+    from ...training.log import Log
+
+    rows = Log(folder / "observed.csv", ("step", "name", "value")).rows()
+    if rows:
+        with style():
+            figure = save(
+                observed_figure(rows), folder / "observed", "Frechet distance of cells against training steps"
+            )
+        say(f"figure: {figure.png} (also .svg, .pdf)")
 
 
 def _words(arguments: Sequence[str]) -> dict[str, str]:

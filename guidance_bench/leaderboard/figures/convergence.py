@@ -1,4 +1,5 @@
-"""The ranking metric against the steps that the main network was trained for, over runs that differ in these alone."""
+"""The ranking metric against the steps that the main network was trained for, over runs that differ in these alone; and
+what a single training saw of itself on the way."""
 
 from __future__ import annotations
 
@@ -80,6 +81,28 @@ def convergence_figure(group: Mapping[int, Table]) -> Canvas:
     legend = figure.legend(loc="outside right upper", frameon=False, title=title, title_fontsize=8)
     legend.set_alignment("left")
     head(figure, last)
+    return figure
+
+
+def observed_figure(rows: Sequence[Mapping[str, Any]]) -> Canvas:
+    """What a training saw of itself: the Frechet distance of a few samples against its steps, a line for each method.
+
+    Args:
+        rows: of its ``observed.csv``, each {"step", "name": ``frechet_cells_<method>``, "value"}.
+    """
+    figure = canvas(5.6, 3.5)
+    axes = figure.subplots()
+    lines: dict[str, list[tuple[int, float]]] = {}
+    for row in rows:
+        lines.setdefault(str(row["name"]).removeprefix("frechet_cells_"), []).append((row["step"], row["value"]))
+    for method, look in looks(lines).items():
+        steps, values = zip(*lines[method], strict=True)
+        line: dict[str, Any] = {"color": look.colour, "marker": look.marker, "markersize": 5, "linewidth": 1.3}
+        axes.plot(steps, values, label=short(method), **line)
+    scale_axis(axes, [row["value"] for row in rows], float("inf"))
+    axes.set(xlabel="training steps", ylabel="Frechet distance of cells ↓")
+    axes.grid()
+    figure.legend(loc="outside right upper", frameon=False)
     return figure
 
 
