@@ -25,13 +25,17 @@ def papers(method: str) -> list[tuple[str, str | None]]:
 def bibtex(methods: Iterable[str]) -> str:
     """An entry for each source of the methods, once; a comment above says of which methods it is.
 
-    Where the authors were not looked up, the entry's address leads to them.
+    Where the authors of a paper could not be confirmed, the comment says so, and the entry's address leads to them.
     """
     users: dict[tuple[str, str | None], list[str]] = {}
     for method in methods:
         for paper in papers(method):
             users.setdefault(paper, []).append(method)
-    return "\n\n".join(f"% {', '.join(names)}\n{_entry(*paper)}" for paper, names in users.items())
+    return "\n\n".join(f"% {', '.join(names)}{_missing(paper[1])}\n{_entry(*paper)}" for paper, names in users.items())
+
+
+def _missing(number: str | None) -> str:
+    return "" if number is None or number in AUTHORS else " (authors: see the url)"
 
 
 def address(number: str) -> str:
