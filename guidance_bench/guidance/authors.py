@@ -27,7 +27,8 @@ AUTHORS = {
     "2502.10574": r"Dawid Malarz and Artur Kasymov and Maciej Zi{\k{e}}ba and Jacek Tabor and Przemys{\l}aw Spurek",
     "2503.18137": "Mingi Kwon and Shin seong Kim and Jaeseok Jeong and Yi Ting Hsiao and Youngjung Uh",
     "2503.18886": "Weichen Fan and Amber Yijia Zheng and Raymond A. Yeh and Ziwei Liu",
-    "2504.13987": "Tariq Berrada Ifriqi and Adriana Romero-Soriano and Michal Drozdzal and Jakob Verbeek and Karteek Alahari",
+    "2504.13987": "Tariq Berrada Ifriqi and Adriana Romero-Soriano and Michal Drozdzal and "
+    "Jakob Verbeek and Karteek Alahari",
     "2506.06085": "Koulischer, F. and Handke, F. and Deleu, J. and Demeester, T. and Ambrogioni, L.",
     "2506.10036": "Javad Rajabi and Soroush Mehraban and Seyedmorteza Sadat and Babak Taati",
     "2506.11039": "Cheng Jin and Zhenyu Xiao and Chutao Liu and Yuantao Gu",
