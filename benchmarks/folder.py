@@ -35,7 +35,7 @@ class Folder(ImageBenchmark):
 
     summary = "your own images, one folder a class: run benchmark=folder data=PATH"
     metrics: ClassVar[tuple[str, ...]] = ("fid", "sfid", "precision_recall", "fid_infinity")
-    free: ClassVar[tuple[str, ...]] = ("seeds", "methods", "data")
+    places: ClassVar[tuple[str, ...]] = ("data",)
 
     data: str = param("", doc="folder that holds a folder of images for each class")
     size: int = param(32, low=4, doc="height and width that images are cut to")

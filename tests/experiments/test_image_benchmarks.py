@@ -42,13 +42,16 @@ def test_class_folders_become_a_benchmark_on_the_command_line(pets, tmp_path, mo
     words = ["run", "benchmark=folder", f"data={pets}", *fields, f"output={tmp_path / 'out'}"]
     only = ["benchmark.methods=[none,ig]"]
     assert main([*words, *only]) == 0
+    assert "leaderboard" in capsys.readouterr().out
     frame = gb.load_results(tmp_path / "out")
     assert frame["method"].tolist().count("ig") == 3 and len(frame) == 4
     assert {"fid", "sfid", "precision", "recall", "fid_infinity"} <= set(frame.columns)
     assert fake.images == 12 + 4 * 20
+    plain = frame.loc[frame["method"] == "none", "run_id"].item()
+    assert main(["verify", str(tmp_path / "out" / plain), f"output={tmp_path / 'out'}", "samples=10"]) == 0
+    assert "nothing differs" in capsys.readouterr().out
     moved = pets.rename(tmp_path / "elsewhere")
     words[2] = f"data={moved}"
-    assert "leaderboard" in capsys.readouterr().out
     assert main([*words, "method=none"]) == 0  # the name of a run knows the pixels, not the path
     assert len(gb.load_results(tmp_path / "out")) == 4 and fake.images == 12 + 4 * 20
 
