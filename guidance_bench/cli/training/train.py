@@ -39,7 +39,11 @@ guidance-bench train recipe=NAME data=SOURCE [recipe.FIELD=VALUE ...]
 
 The same command continues after an interruption, bit for bit, and does nothing
 when the training is finished. On several GPUs or hosts:
-accelerate launch -m guidance_bench.cli train ..."""
+accelerate launch -m guidance_bench.cli train ...
+
+Guide it, with a weak network from a *_weak recipe or a file of snapshots/:
+guidance-bench run benchmark=NAME method=autoguidance backbone=OUTPUT/models/<name>
+  weak=OUTPUT/models/<weak name>"""
 
 NAMED = ("recipe", "data", "output", "device", "tracker")
 WHOLE = ("accumulate", "log_every", "checkpoint_every", "keep_last", "keep_every", "observe_every")
