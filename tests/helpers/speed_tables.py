@@ -50,8 +50,8 @@ def small_speed() -> str:
         f"Why 1.3 is missed without the compiler: without guidance {parts} of the time, and the plain loop has them "
         f"too; were all else free, the ratio would be {most:.2f}. `compile=true` fuses them and rounds otherwise.",
         f"Samples of a run are made in blocks of one size ({blocks[0]} to {blocks[-1]} samples here). Other exponents: "
-        f"{exponents}. Of a batch of {batches[0]}, {100 * first:.0f} % of the time do not grow with the batch (a of "
-        f"a + b N, fitted over {batches[0]} to {batches[-1]}), hence its exponent.",
+        f"{exponents}. The part of a batch of {batches[0]} that does not grow: {100 * first:.0f} % of its time "
+        f"(a of a + b N, fitted over {batches[0]} to {batches[-1]}).",
     )
     return with_goals(record["results"]) + "\n" + "\n".join(sentences)
 
@@ -74,11 +74,16 @@ def gpu_speed() -> str:
     noise = 100 * methods["cost"]["euler_maruyama / euler"] - 100
     rates = ", ".join(f"{v / 1e12:.0f} ({k[:4]})" for k, v in xl["operations_per_second"].items())
     apart = ", ".join(f"{v:.0e} ({k})" for k, v in xl["difference"].items())
+    gain = xl["operations_per_second"]["bf16 products"] / xl["operations_per_second"]["tf32 products"]
+    plain = xl["share_of_products"]["tf32"] / xl["speed_over_plain"]["tf32"]
     sentences = (
         f"Medians of {record['rounds']} alternating rounds on one {where['device']}, CUDA {where['cuda']}, torch "
         f"{where['packages']['torch']} (`guidance-bench speed device=cuda`).",
         f"SiT-XL/2 runs IG+CFG at batch {xl['batch']}; IG, CFG, overhead at batch {methods['batch']} in bf16.",
         f"The card's own rate of matrix products is {rates} TFLOP/s, of which sampling reaches {shares}.",
+        f"Why 3 is hard: bf16 products are {gain:.2f} times as fast as TF32 ones and the plain TF32 loop has "
+        f"{100 * plain:.0f} % of their rate, so that 3 takes {300 * plain / gain:.1f} % of the rate of bf16 products; "
+        f"{100 * xl['share_of_products']['bf16, compiled']:.1f} % were measured.",
         f"Samples differ from the plain TF32 loop's by {apart}: relative L2 after {xl['steps']} steps, random weights.",
         f"A stochastic solver's keyed noise adds {noise:.1f} % to a step.",
         f"Inception takes {evaluation['inception_images_per_second']:,.0f} images of 256 x 256 a second in float32.",
