@@ -7,7 +7,9 @@ import math
 import numpy as np
 import pytest
 
+from guidance_bench.cli.experiments.evaluate import table
 from guidance_bench.core.errors import UserError
+from guidance_bench.evaluation.evaluate import Evaluation
 from guidance_bench.evaluation.uncertainty import block_jackknife, paired_difference, paired_draws, summarise
 from guidance_bench.features.feature_set import FeatureSet
 from guidance_bench.metrics import frechet_distance
@@ -93,3 +95,9 @@ def test_what_cannot_be_compared_is_refused():
     for blocks in (1, 401):
         with pytest.raises(UserError, match=f"blocks={blocks} must lie between 2 and the 400 samples"):
             block_jackknife(mean_of_first, samples(rng), blocks)
+
+
+def test_the_best_of_three_is_told_where_lower_is_better_alone():
+    draws = {name: summarise([3.0, 1.0, 2.0]) for name in ("fid", "inception_score", "recall")}
+    text = table(Evaluation(draws, {}, {}, {}, [], 0.0)).splitlines()
+    assert ["min of 3" in line for line in text] == [True, False, False]

@@ -173,6 +173,25 @@ def test_cads_noise():
     assert method.amount(0.5) == 0 and method.amount(0.95) == math.inf
 
 
+def test_cads_of_classes_that_are_all_the_same_is_finite():
+    """Their spread is zero: noise of no size is no reason to divide by it."""
+    config = {"input_size": 8, "patch_size": 4, "in_channels": 1, "num_classes": 3, "hidden_size": 16, "depth": 1}
+    network = gb.BACKBONES.create("sit", num_heads=2, **config).build()
+    with torch.no_grad():
+        for name, parameter in network.named_parameters():
+            if "y_embed" in name:
+                parameter.fill_(0.5)
+    noise = torch.randn(2, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+    made = gb.sample(
+        network,
+        gb.METHODS.create("cads"),
+        gb.SOLVERS.create("euler", steps=4),
+        labels=torch.tensor([0, 1]),
+        noise=noise,
+    )
+    assert made.isfinite().all()
+
+
 def test_skips():
     same(guided("slg", scale=1.7, skip_scale=1.4), CFG + 0.4 * (COND - EDITED))
     same(guided("slg", step(0.9, 0.8), scale=1.7, high=0.7), CFG)
