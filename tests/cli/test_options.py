@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
+
 import pytest
 from wrong_commands import options_of
 
 from guidance_bench.cli.main import VERBS, main
 from guidance_bench.cli.options import whole_number
 from guidance_bench.core.errors import UserError
+from guidance_bench.experiments.records import committed_results
 
 
 @pytest.mark.parametrize("text", ["²", "½", "٣", "", "-1", "1.0", "1e3", "9" * 100, "9" * 5000, " 1", "1_0"])
@@ -153,3 +156,13 @@ def test_nonsense_in_every_verb_is_no_traceback(arguments, capsys, tmp_path, mon
     if status == 2:
         assert err.startswith("guidance-bench: ") and err.count("\n") == 1
     assert not [path for path in tmp_path.rglob("*") if path.is_dir()], "it has made a folder"
+
+
+def test_verify_takes_the_folder_of_a_run_for_its_record(tmp_path, capsys):
+    record = sorted((committed_results() / "digits_full" / "records").glob("*.json"))[0]
+    (tmp_path / "a_run").mkdir()
+    shutil.copy(record, tmp_path / "a_run" / "record.json")
+    assert main(["verify", str(tmp_path / "a_run"), str(record), "samples=none"]) == 0
+    first, second, last = capsys.readouterr().out.splitlines()
+    assert first.startswith("ok       a_run  ") and second.startswith(f"ok       {record.name}  ")
+    assert last == "nothing differs"

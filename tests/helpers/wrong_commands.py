@@ -6,9 +6,10 @@ import random
 import re
 from collections.abc import Iterator
 
-from guidance_bench.cli.experiments.words import PACKAGES
+from guidance_bench.cli.experiments.words import GROUPS
 from guidance_bench.cli.experiments.words import options as run_options
 from guidance_bench.cli.main import VERBS
+from guidance_bench.cli.names import PACKAGES
 from guidance_bench.cli.parser import help_text, option_names
 from guidance_bench.core.declared import declared
 
@@ -155,8 +156,8 @@ def _wrong() -> Iterator[list[str]]:
         yield from ([*(w for w in sound if not w.startswith(f"{option}=")), f"{option}={value}"] for value in values)
     for words in PLACES:
         yield from ([word.replace("{}", wrong) for word in words] for wrong in NOWHERE)
-    for group, package in PACKAGES.items():
-        known = declared(package, group)
+    for group in GROUPS:
+        known = declared(PACKAGES[group], group)
         for name, fields in known.items():
             yield from (["run", f"{group}={slip}"] for slip in slips(name, 2, frozenset(known)) if slip == slip.strip())
             for field in (fields or [])[:1]:

@@ -106,3 +106,10 @@ def test_records_of_mixed_feature_spaces_make_a_table_each(tmp_path):
     assert write_leaderboard([*NONE, *other], tmp_path)
     third = record_of("cfg", None, 0, {"fid": 2.0}, suffix="", evaluator="clip")
     assert len(tables(to_frame([*NONE, *other, third]))) == 3
+
+
+def test_a_comparison_fits_a_narrow_terminal(monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "50")
+    assert main(["compare", "ig", "cfg", "records=benchmarks/results/digits_full"]) == 0
+    told = capsys.readouterr().out
+    assert max(map(len, told.splitlines())) <= 50 and "not shown: 95 %" in told and "A is better by FD" in told

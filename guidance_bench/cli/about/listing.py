@@ -69,7 +69,7 @@ def _wrap(text: str, first: str, rest: str) -> list[str]:
 
 
 def _parameter(parameter: Parameter) -> str:
-    default = parameter.default
+    default = f"{parameter.default:.6g}" if isinstance(parameter.default, float) else parameter.default
     return f"{parameter.name}={'none' if default is None else default}"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 
 from ...core.console import say, width
@@ -47,5 +48,5 @@ def command(arguments: Sequence[str]) -> int:
 
     for found in compare(a, b):
         say(f"{printable(found.title)}\nA: {printable(found.words[0])}\nB: {printable(found.words[1])}\n")
-        say(f"{terminal(found.sheet(), max(width(), 78))}\n\n{found.verdict}\n")
+        say(f"{terminal(found.sheet(), width())}\n\n{textwrap.fill(found.verdict, width())}\n")
     return 0

@@ -59,12 +59,11 @@ def command(arguments: Sequence[str]) -> int:
     for group, registry in GROUPS.items():
         if options[group]:
             registry.load_file(options[group])
+    paths = [path / "record.json" if path.is_dir() else path for path in map(Path, words)]
     if count == "none":
-        return glance_at([Path(word) for word in words], pick_device(options["device"]))
-    path = Path(words[0])
-    path = path / "record.json" if path.is_dir() else path
+        return glance_at(paths, pick_device(options["device"]))
     made = None if count == "all" else int(count)
-    checks = verify(path, made, options["output"], pick_device(options["device"]), say)
+    checks = verify(paths[0], made, options["output"], pick_device(options["device"]), say)
     say(text_of(checks))
     left = [check.what for check in checks if check.verdict == "not checked" and check.what != "own record"]
     fine = "; not checked: ".join(["nothing differs", *([", ".join(left)] if left else [])])
@@ -83,6 +82,7 @@ def glance_at(paths: Sequence[Path], device: Any) -> int:
         good = good and verified(checks)
         told = [check for check in checks if check.verdict == "differs" or check.what == "specification"]
         words = "; ".join(f"{check.what}: {check.words}" for check in told)
-        say(f"{'ok     ' if verified(checks) else 'differs'}  {path.name}  {words}")
+        named = path.parent.name if path.name == "record.json" else path.name
+        say(f"{'ok     ' if verified(checks) else 'differs'}  {named}  {words}")
     say("nothing differs" if good else "not every record holds what it says")
     return 0 if good else 1
