@@ -225,7 +225,8 @@ def test_a_closed_pipe_ends_a_verb_quietly():
 
 def test_an_unknown_option_is_one_line(capsys):
     assert main(["--nope"]) == 2
-    assert capsys.readouterr().err == "guidance-bench: No such option: --nope (see: guidance-bench --help)\n"
+    said = capsys.readouterr().err.replace("option '--nope'", "option: --nope")  # Click before 8.2
+    assert said == "guidance-bench: No such option: --nope (see: guidance-bench --help)\n"
 
 
 @pytest.mark.parametrize(
