@@ -225,7 +225,7 @@ def test_a_closed_pipe_ends_a_verb_quietly():
 
 def test_an_unknown_option_is_one_line(capsys):
     assert main(["--nope"]) == 2
-    said = capsys.readouterr().err.replace("option '--nope'", "option: --nope")  # Click before 8.2
+    said = capsys.readouterr().err.replace("option '--nope'", "option: --nope")  # the words of newer versions
     assert said == "guidance-bench: No such option: --nope (see: guidance-bench --help)\n"
 
 
