@@ -35,7 +35,8 @@ FIGURES = {
 
 
 def write_collection(results: Path | None = None) -> list[Path]:
-    """Write both files beside the folder of results; equal records give equal files.
+    """Write both files beside the folder of results, the benchmark of most samples a run first; equal records give
+    equal files.
 
     Args:
         results: a folder of ``<benchmark>/records``; None: the project's own.
@@ -44,13 +45,19 @@ def write_collection(results: Path | None = None) -> list[Path]:
         UserError: no records there, or the files cannot be written.
     """
     place = results or committed_results()
-    found = {folder.name: boards_of(folder) for folder in sorted(place.iterdir()) if (folder / "records").is_dir()}
+    read = {folder.name: boards_of(folder) for folder in sorted(place.iterdir()) if (folder / "records").is_dir()}
+    found = dict(sorted(read.items(), key=lambda named: -_samples(named[1])))
     if not found:
         raise UserError(f"{str(place)!r} holds no records of any benchmark")
     written = [place.parent / "LEADERBOARD.md", place.parent / "leaderboard.html"]
     write_text(written[0], markdown_of(place, found))
     write_text(written[1], page_of(place, found))
     return written
+
+
+def _samples(boards: list[Table]) -> int:
+    """Most of any run."""
+    return max((int(board.settings["samples"].max()) for board in boards), default=0)
 
 
 def boards_of(folder: Path) -> list[Table]:
