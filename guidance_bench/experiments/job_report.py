@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import statistics
 import time
 from collections.abc import Sequence
 from types import TracebackType
@@ -13,6 +14,9 @@ from ..metrics.base import METRICS
 from .benchmark import Benchmark
 from .specification import RunSpec
 from .workspace import Workspace
+
+#: Columns of a log that the time left takes, so that all lines are alike: "  16 h 46 min left".
+LEFT = 18
 
 
 class Report:
@@ -55,18 +59,21 @@ class Report:
         self._bar.note(left)
         self._bar.update()
         shown = "found" if found else f"{took:.1f} s"
-        say(self._line(title, record["metrics"][self._column]["mean"], shown, "" if on_terminal() else left))
+        say(self._line(title, record["metrics"][self._column]["mean"], shown, left))
 
     def _left(self) -> str:
         rest = self._found[self._number :].count(False)
         if not rest or not self._made:
             return ""
-        return f"{duration(rest * sum(self._made) / len(self._made))} left"
+        # The first run of a pair of networks may train them too, so the mean would promise hours of training again.
+        return f"{duration(rest * statistics.median_low(self._made))} left"
 
     def _line(self, title: str, value: float, took: str, left: str) -> str:
         total = len(self._found)
         number = f"{value:.3f}" if abs(value) < 1e4 else f"{value:.4g}"
-        tail = f" {self._heading} {number:>8} {took:>7}" + (f"  {left}" if left else "")
+        tail = f" {self._heading} {number:>8} {took:>8}"
         head = f"[{self._number:{int(math.log10(total)) + 1}}/{total}] {title}"
-        room = max(width() - len(tail), 12)
-        return f"{head if len(head) <= room else head[: room - 1] + '…':<{min(room, 54)}}{tail}"
+        beside = 0 if on_terminal() else LEFT  # on a terminal the bar says it
+        room = max(width() - len(tail) - beside, 8)
+        line = f"{head if len(head) <= room else head[: room - 1] + '…':<{min(room, 54)}}{tail}"
+        return f"{line}  {left}".rstrip() if beside else line

@@ -124,8 +124,22 @@ def test_the_lines_of_runs_fit_and_found_ones_say_so(columns, monkeypatch, capsy
             report.done("ig_cfg ig_scale=1.5 cfg_scale=1.1 cfg_high=0.7, seed 0", record)
     made, found = capsys.readouterr().out.splitlines()
     assert max(len(made), len(found)) <= columns
-    assert made.startswith("[1/3] ig_cfg") and made.endswith("FD    1.250  20.0 s  20 s left")
-    assert found.endswith("FD    1.250   found  20 s left")  # the one that is left takes as long as the one made
+    assert made.startswith("[1/3] ig") and made.endswith("FD    1.250   20.0 s  20 s left")
+    assert found.endswith("FD    1.250    found  20 s left")  # the one that is left takes as long as the one made
+
+
+def test_networks_that_the_first_run_trained_are_not_counted_for_each_of_the_others(monkeypatch, capsys):
+    benchmark = SimpleNamespace(primary="frechet_distance", column=lambda name: name)
+    ticks = iter([0.0, 5000.0, 5100.0])
+    monkeypatch.setattr("guidance_bench.experiments.job_report.time", SimpleNamespace(monotonic=lambda: next(ticks)))
+    specs = [SimpleNamespace(run_id=run) for run in "abc"]
+    report = Report(benchmark, specs, SimpleNamespace(has=lambda run: False))
+    with report:
+        for _ in "ab":
+            report.done("ig", {"metrics": {"frechet_distance": {"mean": 1.25}}})
+    first, second = capsys.readouterr().out.splitlines()
+    assert first.endswith("5000.0 s  2 h 47 min left") and second.endswith(" 100.0 s  2 min left")
+    assert first.index("FD") == second.index("FD")
 
 
 def test_nothing_is_said_by_other_processes(monkeypatch, capsys):
