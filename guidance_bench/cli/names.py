@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterable
 from importlib.metadata import entry_points
 from pathlib import Path
 
@@ -20,8 +22,14 @@ PACKAGES = {
 }
 
 
-def check_name(kind: str, name: str) -> list[str] | None:
-    """The parameters of a registered name; None where the project's own source does not tell, and registries must.
+def check_name(kind: str, name: str, beside: Iterable[str] = ()) -> list[str] | None:
+    """The parameters of a registered name; None where the project's own source does not tell, and registries must:
+    a plug-in may have registered more.
+
+    Args:
+        kind: of :data:`PACKAGES`.
+        name: registered, or a .py file.
+        beside: other words of the command; a file among them may register the name.
 
     Raises:
         UserError: a name that is not registered, or a file of the user's that does not exist.
@@ -30,7 +38,10 @@ def check_name(kind: str, name: str) -> list[str] | None:
         if not Path(name).expanduser().is_file():
             raise UserError(f"{kind} file {name!r} does not exist")
         return None
-    known = {} if entry_points(group=f"guidance_bench.{kind}s") else declared(PACKAGES[kind], kind)
+    loaded = "torch" in sys.modules  # nothing is saved then, and a program may have registered its own
+    if loaded or any(word.endswith(".py") for word in beside) or entry_points(group=f"guidance_bench.{kind}s"):
+        return None
+    known = declared(PACKAGES[kind], kind)
     if known and name not in known:
         raise unknown(kind, name, known)
     return known.get(name)

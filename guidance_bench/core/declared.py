@@ -8,7 +8,10 @@ from importlib.util import find_spec
 from pathlib import Path
 
 #: Bases that bring no parameters.
-ROOTS = ("Guidance", "Solver", "Benchmark", "Metric", "Backbone", "BackboneConfig", "Configurable", "ABC")
+ROOTS = (
+    "Guidance", "AwayFromEdit", "ClassAndNull", "Solver", "Benchmark", "Metric", "Backbone", "BackboneConfig",
+    "Configurable", "ABC",
+)  # fmt: skip
 
 
 def declared(package: str, kind: str) -> dict[str, list[str] | None]:

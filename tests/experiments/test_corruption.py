@@ -44,8 +44,8 @@ def outcome(folder: Path) -> dict:
 def test_the_folder_holds_what_is_tested_below(whole):
     kinds = {Path(name).name if "samples" not in name or "verified" in name else "shard" for name in files_of(whole)}
     read_again = {"record.json", "shard", "verified.json", "model.safetensors", "training.json"}
-    assert kinds == {*read_again, "log.csv"}  # a training's log is for people
-    assert len(files_of(whole)) == 11
+    assert kinds == {*read_again, "log.csv", "witness.png"}  # a training's log is for people
+    assert len(files_of(whole)) == 12
 
 
 @pytest.mark.parametrize("damage", DAMAGES)

@@ -256,5 +256,5 @@ def test_latents_are_shown_by_an_autoencoder_whose_weights_are_at_hand(images, t
     assert not (tmp_path / "out").exists()  # said before the training
     assert main([*words, "data.autoencoder=taesd", f"data.{source}"]) == 0
     shown = sorted((tmp_path / "out").rglob("*.png"))
-    assert [file.name for file in shown] == ["step_000000002_ig.png", "step_000000002_none.png"]
-    assert Image.open(shown[0]).size == (320, 256)
+    assert [file.name for file in shown] == ["observed.png", "step_000000002_ig.png", "step_000000002_none.png"]
+    assert Image.open(shown[1]).size == (320, 256)

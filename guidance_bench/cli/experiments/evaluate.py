@@ -151,7 +151,7 @@ def _row(result: Evaluation, name: str) -> tuple[str, str]:
 def _metrics(value: str) -> list[str]:
     words = [word for part in value.split(",") if (word := part.strip())]
     for word in words:
-        check_name("metric", word)
+        check_name("metric", word, words)
     from ...metrics.base import METRICS
 
     names: list[str] = []

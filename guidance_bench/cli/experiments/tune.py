@@ -50,7 +50,7 @@ def command(arguments: Sequence[str]) -> int:
     budget = whole_number("budget", options["budget"], 1)
     check_name("benchmark", options["benchmark"])
     if options["method"] != "all":
-        check_name("method", options["method"])
+        check_name("method", options["method"], [options["benchmark"]])
     seeds = [whole_number("seeds", seed, 0) for seed in options.get("seeds", "1000").split(",")]
 
     from ...core.environment import pick_device

@@ -84,7 +84,7 @@ def check_at_once(overrides: Sequence[str]) -> None:
     for group, name in chosen.items():
         if not NAME.fullmatch(name) or name == "null":
             continue
-        fields = check_name(group, name)
+        fields = check_name(group, name, chosen.values())
         for key, _, _ in plain:
             parameter = key.removeprefix(f"{group}.")
             if fields is not None and parameter != key and parameter not in fields:

@@ -42,8 +42,8 @@ when the training is finished. On several GPUs or hosts:
 accelerate launch -m guidance_bench.cli train ...
 
 Guide it, with a weak network from a *_weak recipe or a file of snapshots/:
-guidance-bench run benchmark=NAME method=autoguidance backbone=OUTPUT/models/<name>
-  weak=OUTPUT/models/<weak name>"""
+guidance-bench run benchmark=NAME method=autoguidance
+  backbone=OUTPUT/models/<name> weak=OUTPUT/models/<weak name>"""
 
 NAMED = ("recipe", "data", "output", "device", "tracker")
 WHOLE = ("accumulate", "log_every", "checkpoint_every", "keep_last", "keep_every", "observe_every")
@@ -69,7 +69,7 @@ def command(arguments: Sequence[str]) -> int:
             )
     how = _how(plain)
     check_name("recipe", plain["recipe"])
-    check_name("source", plain["data"].partition(":")[0])
+    check_name("source", plain["data"].partition(":")[0], [plain["recipe"]])
     from ...evaluation.training_samples import TrainingSamples
     from ...training.data.source import SOURCES, open_source
     from ...training.execution import Execution
