@@ -15,6 +15,7 @@ from PIL import Image
 
 import guidance_bench as gb
 from guidance_bench.cli.main import main
+from guidance_bench.experiments.records import committed_results
 from guidance_bench.training.sources.cifar10 import VARIABLE
 
 QUICK = {
@@ -104,6 +105,15 @@ def test_cifar10_and_its_small_form_never_share_a_table(monkeypatch):
     assert [s.method for s in large.line_up()] == ["none"] + [
         m for m in ("cfg", "autoguidance", "ig", "ig_cfg") for _ in range(3)
     ]
+
+
+def test_the_committed_study_in_colour_holds_what_the_readme_says_of_it():
+    frame = gb.load_results(committed_results() / "cifar10_small" / "records")
+    best = frame.groupby("method")["fid"].min()
+    assert len(frame) == 13 and set(frame["seed"]) == {0} and set(frame["samples"]) == {500}
+    assert best.idxmin() == "autoguidance" and best["ig"] < 0.93 * best["none"]
+    plain, guided = (frame.loc[frame["method"] == method, "cost.nfe"] for method in ("none", "ig"))
+    assert set(guided) == set(plain) == {20}
 
 
 def test_cifar10_says_which_files_go_where(monkeypatch, tmp_path):
