@@ -35,8 +35,7 @@ FIGURES = {
 
 
 def write_collection(results: Path | None = None) -> list[Path]:
-    """Write both files beside the folder of results, the benchmark of most samples a run first; equal records give
-    equal files.
+    """Write both files beside the folder of results; equal records give equal files.
 
     Args:
         results: a folder of ``<benchmark>/records``; None: the project's own.
@@ -45,14 +44,19 @@ def write_collection(results: Path | None = None) -> list[Path]:
         UserError: no records there, or the files cannot be written.
     """
     place = results or committed_results()
-    read = {folder.name: boards_of(folder) for folder in sorted(place.iterdir()) if (folder / "records").is_dir()}
-    found = dict(sorted(read.items(), key=lambda named: -_samples(named[1])))
+    found = all_boards(place)
     if not found:
         raise UserError(f"{str(place)!r} holds no records of any benchmark")
     written = [place.parent / "LEADERBOARD.md", place.parent / "leaderboard.html"]
     write_text(written[0], markdown_of(place, found))
     write_text(written[1], page_of(place, found))
     return written
+
+
+def all_boards(place: Path) -> dict[str, list[Table]]:
+    """The tables of each benchmark in a folder of results by its name, that of most samples a run first."""
+    read = {folder.name: boards_of(folder) for folder in sorted(place.iterdir()) if (folder / "records").is_dir()}
+    return dict(sorted(read.items(), key=lambda named: -_samples(named[1])))
 
 
 def _samples(boards: list[Table]) -> int:
