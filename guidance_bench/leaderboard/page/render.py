@@ -64,7 +64,7 @@ def render(
 
     options: dict[str, Any] = {"autoescape": True, "trim_blocks": True, "lstrip_blocks": True}
     environment = Environment(undefined=StrictUndefined, finalize=_visible, **options)
-    environment.filters["sort_key"] = _sort_key
+    environment.filters |= {"sort_key": _sort_key, "visible": visible}
     template = environment.from_string(Path(__file__).with_name("page.html").read_text(encoding="utf-8"))
     by_id = {record["run_id"]: record for record in sorted(records, key=lambda r: str(r["time"]))}  # the latest stays
     boards = [_board(table, by_id) for table in found]
