@@ -85,9 +85,9 @@ class KeptSamples:
 
     def is_same(self, made: Shard) -> bool | None:
         """Whether a block has the bits of the record; None where nothing tells."""
-        digests = self._samples.get("blocks")
-        if digests is not None:
-            return bool(digests[self._store.blocks.index((made.start, made.stop))] == block_digest(made))
+        told = self._by_digest(made)
+        if told is not None:
+            return told
         stored = self._stored(made)
         return None if stored is None else bool(np.array_equal(stored.images, made.images))
 
@@ -104,14 +104,18 @@ class KeptSamples:
 
     def _stored(self, made: Shard) -> Shard | None:
         """The same block of the store, if it is the record's: another machine's run of this name has other bits."""
-        stored, digests = self._store.read(made.start, made.stop), self._samples.get("blocks")
+        stored = self._store.read(made.start, made.stop)
         if stored is None:
             return None
-        if digests is not None:
-            own = digests[self._store.blocks.index((made.start, made.stop))] == block_digest(stored)
-        else:
-            own = self._is_whole
-        return stored if own else None
+        told = self._by_digest(stored)
+        return stored if (self._is_whole if told is None else told) else None
+
+    def _by_digest(self, block: Shard) -> bool | None:
+        """Whether a block has the record's digest of it; None where the record has none of blocks."""
+        digests = self._samples.get("blocks")
+        if digests is None:
+            return None
+        return bool(digests[self._store.blocks.index((block.start, block.stop))] == block_digest(block))
 
     @cached_property
     def _is_whole(self) -> bool:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ...core.console import say
 from ...core.errors import UserError, did_you_mean
-from ..options import split_options, whole_number
+from ..options import split_options, wants_help, whole_number
 
 HELP = """\
 guidance-bench speed [only=NAME[,NAME]] [device=auto] [rounds=5] [threads=2]
@@ -31,7 +31,7 @@ NAMES = (
 
 def command(arguments: Sequence[str]) -> int:
     """Measure, print the table, write the record."""
-    if {"-h", "--help", "help"} & set(arguments):
+    if arguments and wants_help(arguments):
         print(HELP)
         return 0
     defaults = {"only": "", "device": "auto", "rounds": "5", "threads": "2", "output": ""}

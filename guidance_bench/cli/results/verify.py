@@ -9,7 +9,7 @@ from typing import Any
 from ...core.console import say
 from ...core.errors import UserError
 from ..names import check_path
-from ..options import split_options
+from ..options import split_options, wants_help
 
 HELP = """\
 guidance-bench verify RECORD [samples=64|all] [output=outputs] [device=auto]
@@ -38,7 +38,7 @@ DEFAULTS = {"samples": "64", "output": "outputs", "device": "auto", "benchmark":
 
 def command(arguments: Sequence[str]) -> int:
     """Print a line for each check."""
-    if not arguments or {"-h", "--help", "help"} & set(arguments):
+    if wants_help(arguments):
         print(HELP)
         return 0 if arguments else 2
     words, options = split_options(arguments, DEFAULTS)
