@@ -11,6 +11,7 @@ its earlier versions gives a process without work the last item once more.
 
 from __future__ import annotations
 
+import atexit
 import os
 import warnings
 from collections.abc import Callable, Iterable, Iterator
@@ -44,6 +45,7 @@ def begin(device: torch.device) -> torch.device:
     Raises:
         UserError: the processes cannot find each other.
     """
+    met_elsewhere = distributed.is_initialized()
     options: dict[str, Any] = {"backend": "gloo", "timeout": PATIENCE} if "LOCAL_RANK" in os.environ else {}
     try:
         with warnings.catch_warnings():
@@ -52,10 +54,18 @@ def begin(device: torch.device) -> torch.device:
     except (RuntimeError, ValueError) as error:
         raise UserError(f"the processes of this run cannot meet: {str(error).splitlines()[0]}") from error
     global _met
+    if not (_met or met_elsewhere):
+        atexit.register(_part)
     _met = True
     if device.type == "cuda" and device.index is None and state.num_processes > 1:
         return torch.device("cuda", state.local_process_index % torch.cuda.device_count())
     return device
+
+
+def _part() -> None:
+    """Leave the others at the interpreter's end: a group's threads that outlive it abort the process, now and then."""
+    if distributed.is_initialized():
+        distributed.destroy_process_group()
 
 
 def is_first() -> bool:

@@ -174,3 +174,21 @@ def test_a_sweep_of_jobs_side_by_side_with_a_method_of_the_users(tmp_path):
     wrong = [sys.executable, "-m", "guidance_bench.cli", *arguments, "benchmark.labels=sorted"]
     done = subprocess.run(wrong, capture_output=True, text=True, check=False, cwd=tmp_path, env=environment)
     assert done.returncode == 2 and "labels='sorted' is not one of" in done.stderr and "Traceback" not in done.stderr
+
+
+LEAVING = """
+import atexit, torch
+from torch import distributed
+atexit.register(lambda: print("still met:", distributed.is_initialized()))  # the last to be called
+from guidance_bench.core.processes import begin
+begin(torch.device("cpu"))
+print("met:", distributed.is_initialized())
+"""
+
+
+def test_the_processes_part_before_the_interpreter_ends():
+    """A group's threads that outlive the interpreter can abort it: exit -6 after a run that is whole."""
+    place = {"RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "1", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "0"}
+    environment = {**os.environ, **place, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, "-c", LEAVING], capture_output=True, text=True, check=True, env=environment)
+    assert done.stdout.split("\n") == ["met: True", "still met: False", ""]
