@@ -27,6 +27,7 @@ RESERVED = frozenset(
         "version",
         "plugin",
         "networks",
+        "benchmark_parameters",
         "solver",
         "evaluator",
         "evaluator_id",

@@ -118,7 +118,7 @@ def load_results(path: str | Path | None = None) -> pd.DataFrame:
         Columns ``benchmark, protocol, backbone, method, parameters`` (a dict), ``method.<parameter>``, the metrics by
         their names, ``<metric>.sd``, ``cost.<key>``, ``seed, samples, labels, dtype, solver, run_id, time, device``,
         and ``version`` (of the benchmark), ``plugin`` (sha256 of the method's file where it is a plug-in),
-        ``networks`` (recipes).
+        ``networks`` (recipes), ``benchmark_parameters`` (a dict).
 
     Raises:
         UserError: the path does not exist, or a record is corrupt.
@@ -161,7 +161,7 @@ def _row(record: Mapping[str, Any]) -> dict[str, Any]:
     row |= {k: spec[k] for k in ("seed", "samples", "block", "labels")}
     row["dtype"] = spec["precision"]  # "precision" is a metric
     row |= {"version": spec["benchmark"].get("version"), "plugin": method.get("plugin_sha256")}
-    row["networks"] = protocol["networks"]
+    row |= {"networks": protocol["networks"], "benchmark_parameters": spec["benchmark"].get("parameters", {})}
     row["solver"] = _call(spec["solver"])
     row["evaluator"] = record["evaluator"].get("name", "?")
     row["evaluator_id"] = short_hash(record["evaluator"])

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from .metric_columns import Column, readable_space
+from .setting_texts import plain
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,9 +39,41 @@ def _network(recipe: Mapping[str, Any]) -> str:
     return ", ".join(parts)
 
 
-def caption(settings: pd.DataFrame) -> str:
-    """The protocol as one line."""
-    return " · ".join(f"{name}: {value}" for name, value in protocol_facts(settings).items())
+def caption(settings: pd.DataFrame, title: str) -> str:
+    """The protocol as one line, under the table's title."""
+    return " · ".join(f"{name}: {value}" for name, value in {**protocol_facts(settings), "Benchmark": title}.items())
+
+
+def distinctions(runs: pd.DataFrame) -> dict[str, str]:
+    """By protocol: what tells it from the others of the same benchmark in fewest words; "" where it is the only one."""
+    found: dict[str, str] = {}
+    for _, group in runs.drop_duplicates("protocol").groupby(["benchmark", "version"], dropna=False):
+        told = {str(row["protocol"]): _details(row) for _, row in group.iterrows()}
+        names = _telling(list(told.values()))
+        found |= {
+            protocol: ", ".join(f"{name} {one[name]}" for name in names if name in one)
+            for protocol, one in told.items()
+        }
+    return found
+
+
+def _details(run: pd.Series[Any]) -> dict[str, str]:
+    """What a protocol sets, what a user sets by name first; its hash, which no other has, last."""
+    parameters = {name: plain(value) for name, value in run["benchmark_parameters"].items()}
+    networks = {f"{name} network": _network(recipe) for name, recipe in run["networks"].items() if recipe}
+    rest = ("samples", "labels", "dtype", "solver", "block", "evaluator", "protocol")
+    return {**parameters, **networks, **{name: str(run[name]) for name in rest}}
+
+
+def _telling(protocols: Sequence[Mapping[str, str]]) -> list[str]:
+    """Details, each of which tells more protocols apart than those before it did."""
+    names: list[str] = []
+    groups = 1
+    for name in dict.fromkeys(name for one in protocols for name in one):
+        apart = len({tuple(one.get(known) for known in (*names, name)) for one in protocols})
+        if apart > groups:
+            names, groups = [*names, name], apart
+    return names
 
 
 def note(best: pd.DataFrame, primary: Column) -> str:
@@ -56,7 +89,8 @@ def note(best: pd.DataFrame, primary: Column) -> str:
         sentences.append(
             f"{primary.title} held out is free of that: each seed is scored at what was best on the other seeds."
         )
-    sentences.append(f"{primary.title} gain is the improvement over none.")
+    if best["gain"].notna().any():
+        sentences.append(f"{primary.title} gain is the improvement over none.")
     if tuned["settings"].nunique() > 1:
         sentences.append("The methods were not given the same number of settings.")
     if any(best["ties"]):

@@ -82,7 +82,7 @@ def markdown_of(place: Path, found: dict[str, list[Table]]) -> str:
         for table in boards:
             sheet = [field for field in best_sheet(table.best, table.metrics) if field.title != SPEED]
             parts += [
-                f"## {escape_markdown(table.benchmark)}\n",
+                f"## {escape_markdown(table.title)}\n",
                 f"{escape_markdown(table.caption)}\n",
                 markdown(sheet),
                 f"{escape_markdown(table.note)}\n",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ..core.errors import UserError
 from ..experiments.benchmark import BENCHMARKS
 from .aggregate import aggregate, best, distinct_runs, metrics_of
-from .captions import caption, note
+from .captions import caption, distinctions, note
 from .comparison.reproductions import reproduction_note, reproductions
 from .comparison.strengths import Trajectory
 from .metric_columns import Column, column_of, metric_columns
@@ -24,6 +24,7 @@ class Table:
 
     Attributes:
         protocol: its hash.
+        title: benchmark and version, and what tells this table from the others of the same benchmark.
         primary: the metric that ranks the methods.
         caption: states the protocol.
         note: says how the best settings were chosen.
@@ -35,6 +36,7 @@ class Table:
     """
 
     protocol: str
+    title: str
     primary: Column
     caption: str
     note: str
@@ -47,8 +49,7 @@ class Table:
     @property
     def benchmark(self) -> str:
         """Name and version."""
-        first = self.settings.iloc[0]
-        return f"{first['benchmark']} v{first['version']}"
+        return _benchmark(self.settings)
 
     @property
     def metrics(self) -> list[Column]:
@@ -72,10 +73,11 @@ def tables(frame: pd.DataFrame, primary: str | None = None, metrics: Sequence[st
         UserError: a metric that the runs do not have.
     """
     groups = frame.groupby(["benchmark", "protocol"], sort=True)
-    return {str(key[-1]): _table(str(key[-1]), rows, primary, metrics) for key, rows in groups}
+    apart = distinctions(frame)
+    return {str(key[-1]): _table(str(key[-1]), apart[str(key[-1])], rows, primary, metrics) for key, rows in groups}
 
 
-def _table(protocol: str, frame: pd.DataFrame, primary: str | None, metrics: Sequence[str] | None) -> Table:
+def _table(protocol: str, apart: str, frame: pd.DataFrame, primary: str | None, metrics: Sequence[str] | None) -> Table:
     names = [c.name for c in metric_columns(frame)] if metrics is None else list(metrics)
     if not names:
         raise UserError(f"the records of protocol {protocol} hold no metrics")
@@ -86,7 +88,13 @@ def _table(protocol: str, frame: pd.DataFrame, primary: str | None, metrics: Seq
     column = column_of(first, str(frame["evaluator"].iloc[0]))
     again = reproductions(frame)
     words = " ".join(part for part in (note(chosen, column), reproduction_note(again, column)) if part)
-    return Table(protocol, column, caption(settings), words, runs, settings, chosen, again)
+    title = ", ".join(part for part in (_benchmark(settings), apart) if part)
+    return Table(protocol, title, column, caption(settings, title), words, runs, settings, chosen, again)
+
+
+def _benchmark(settings: pd.DataFrame) -> str:
+    first = settings.iloc[0]
+    return f"{first['benchmark']} v{first['version']}"
 
 
 def _default_primary(benchmark: str, metrics: Sequence[str]) -> str:

@@ -46,9 +46,7 @@ def terminal_table(rows: pd.DataFrame) -> str:
 def sweep_table(records: Iterable[Mapping[str, Any]]) -> str:
     """Every setting of the records as plain text, a table for each protocol."""
     found = tables(to_frame(records)).values()
-    return "\n\n".join(
-        f"{table.benchmark}, protocol {table.protocol}\n{terminal_table(table.settings)}" for table in found
-    )
+    return "\n\n".join(f"{table.title}, protocol {table.protocol}\n{terminal_table(table.settings)}" for table in found)
 
 
 def publish(
@@ -67,7 +65,7 @@ def publish(
         written = _write(found, records, folder, samples or {}, full_latex=full_latex)
         remember(folder, inputs, written)
     for table in found:
-        title = f"{table.benchmark}, protocol {table.protocol}: each method's best setting of those tried"
+        title = f"{table.title}, protocol {table.protocol}: each method's best setting of those tried"
         say(f"\n{textwrap.fill(title, width())}")
         say(terminal_table(table.best))
         bias = bias_note(table.settings, table.metrics)
@@ -166,7 +164,7 @@ def _markdown(table: Table, figures: Sequence[Figure]) -> str:
     pictures = [f"![{escape_markdown(figure.title)}](figures/{figure.png.name})\n" for figure in figures]
     return "\n".join(
         [
-            f"## {escape_markdown(table.benchmark)}\n",
+            f"## {escape_markdown(table.title)}\n",
             f"{escape_markdown(table.caption)}\n",
             markdown(best_sheet(table.best, table.metrics)),
             f"{escape_markdown(table.note)}\n",

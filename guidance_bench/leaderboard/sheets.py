@@ -66,11 +66,11 @@ Sheet = list[Field]
 
 def best_sheet(best: pd.DataFrame, metrics: Sequence[Column]) -> Sheet:
     """One row a method; ``metrics`` begins with the one that ranks them."""
-    return [
-        *_names(best),
-        *(metric_field(best, column) for column in metrics),
-        gain_field(best, metrics[0]),
-        *held_out_field(best, metrics[0]),
+    primary, *others = metrics
+    rest = [
+        *(metric_field(best, column) for column in others),
+        gain_field(best, primary),
+        *held_out_field(best, primary),
         *ties_field(best),
         *over_cfg_fields(best),
         nfe_field(best),
@@ -78,6 +78,12 @@ def best_sheet(best: pd.DataFrame, metrics: Sequence[Column]) -> Sheet:
         *budget_fields(best),
         *_seeds(best),
     ]
+    return [*_names(best), metric_field(best, primary), *_filled(rest)]
+
+
+def _filled(sheet: Sheet) -> Sheet:
+    """Without the columns that have nothing in any row."""
+    return [field for field in sheet if any(cell.text != "-" for cell in field.cells)]
 
 
 def settings_sheet(settings: pd.DataFrame, metrics: Sequence[Column]) -> Sheet:
@@ -95,7 +101,7 @@ def settings_sheet(settings: pd.DataFrame, metrics: Sequence[Column]) -> Sheet:
 def compact_sheet(rows: pd.DataFrame, metrics: Sequence[Column]) -> Sheet:
     """A narrow table: few blanks, short headings, no speed, and a spread for the ranking metric alone."""
     primary, *others = metrics
-    gain = [replace(gain_field(rows, primary, places=0), title="gain")] if "gain" in rows else []
+    gain = _filled([replace(gain_field(rows, primary, places=0), title="gain")] if "gain" in rows else [])
     fields = [metric_field(rows, column, spread=False) for column in others]
     methods, settings = _names(rows)
     methods = replace(methods, cells=[replace(cell, text=short(cell.text)) for cell in methods.cells])

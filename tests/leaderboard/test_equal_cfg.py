@@ -15,6 +15,7 @@ from guidance_bench.leaderboard.comparison.equal_cfg import with_equal_cfg
 from guidance_bench.leaderboard.comparison.strengths import Trajectory, mean_trajectory, read_strengths
 from guidance_bench.leaderboard.protocol_tables import tables
 from guidance_bench.leaderboard.publish import write_leaderboard
+from guidance_bench.leaderboard.sheets import best_sheet
 
 TINY = Path(__file__).parents[1] / "helpers" / "tiny_benchmark.py"
 
@@ -57,6 +58,8 @@ def test_a_chord_from_none_to_one_scale_is_no_curve():
     best = measured.best.set_index("method")
     assert math.isnan(best["over_cfg"]["ig"]) and best["strength"]["ig"] == pytest.approx(1.1)
     assert "needs two scales of cfg" in measured.note
+    headings = [field.title for field in best_sheet(measured.best, measured.metrics)]
+    assert "w_e" in headings and "Over CFG" not in headings  # a column that has nothing is left out
 
 
 def test_beyond_cfgs_curve_nothing_is_claimed():

@@ -154,8 +154,12 @@ def test_gain_is_over_the_seeds_that_both_have(three_seeds):
 
 
 def test_best_without_none_has_no_gain():
-    chosen = best(aggregate(to_frame([record_of("ig"), record_of("cfg")])), FD)
+    records = [record_of("ig"), record_of("cfg")]
+    chosen = best(aggregate(to_frame(records)), FD)
     assert chosen["gain"].isna().all()
+    (table,) = tables(to_frame(records)).values()
+    assert "FD gain" not in [field.title for field in best_sheet(table.best, table.metrics)]
+    assert "gain" not in table.note and "gain" not in terminal_table(table.best)
 
 
 def test_pareto_front_by_hand():

@@ -91,7 +91,7 @@ def compare(a: Sequence[Mapping[str, Any]], b: Sequence[Mapping[str, Any]]) -> l
             sides = [_side(table, ids) for ids in (first, second)]
             columns = [c for c in table.metrics if all(c.name in values for _, values in sides)]
             pairs = [(sides[0][1][c.name], sides[1][1][c.name]) for c in columns]
-            title = f"{table.benchmark}, protocol {table.protocol}"
+            title = f"{table.title}, protocol {table.protocol}"
             found.append(Comparison(title, (sides[0][0], sides[1][0]), columns, pairs))
     if not found:
         raise UserError("the two sets of runs share no protocol: samples, solver, networks and evaluator must be equal")

@@ -47,9 +47,9 @@ def with_equal_cfg(table: Table, strengths: Mapping[str, Trajectory]) -> Table:
         "over_cfg_tie": [place in p and not p[place] < LEVEL for place in range(len(rows))],
     }
     words = (
-        "w_e: the CFG scale that a method's velocities come closest to; the gain over CFG of that strength (Over CFG) "
-        "needs two scales of cfg."
-        if all(len(points) < CURVE for points in curve.values())
+        "w_e: the CFG scale that a method's velocities come closest to; the gain over CFG of that strength is left "
+        "out: it needs two scales of cfg, one of them beyond w_e."
+        if not measured
         else "Over CFG: the gain of the setting shown over CFG at the scale w_e that its velocities come closest to, "
         "paired by seed; = marks what the same test, corrected for all methods, does not tell from nothing "
         f"({LEVEL:.0%})."

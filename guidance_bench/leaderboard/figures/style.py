@@ -127,7 +127,7 @@ def head(figure: Canvas, table: Table, more: str = "") -> None:
     counts = sorted(set(table.settings["n"].tolist()))
     seeds = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
     first = table.settings.iloc[0]
-    parts = [table.benchmark, f"n = {first['samples']:,} a run", f"{seeds} seed{'s' * (seeds != '1')}"]
+    parts = [table.title, f"n = {first['samples']:,} a run", f"{seeds} seed{'s' * (seeds != '1')}"]
     parts += [f"protocol {table.protocol}", *([more] if more else [])]
     signs = int(figure.get_figwidth() * SIGNS)
     text = textwrap.fill(" · ".join(parts), signs, break_long_words=False, break_on_hyphens=False)

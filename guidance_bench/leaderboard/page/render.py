@@ -88,7 +88,7 @@ def _board(table: Table, records: Mapping[str, Mapping[str, Any]]) -> dict[str, 
     """What the template writes of one protocol."""
     own = [records[run_id] for ids in table.settings["run_ids"] for run_id in ids]
     return {
-        "title": table.benchmark,
+        "title": table.title,
         "protocol": table.protocol,
         "facts": {name: value for name, value in protocol_facts(table.settings).items() if name != "Benchmark"},
         "note": f"{table.note} {bias_note(table.settings, table.metrics)}".strip(),
