@@ -7,12 +7,13 @@ from typing import ClassVar
 from torch import Tensor
 
 from guidance_bench.core.parameters import param
+from guidance_bench.guidance.class_and_null import ClassAndNull
 from guidance_bench.guidance.filters import collapse, pyramid
-from guidance_bench.guidance.method import Guidance, Guide, Query, Step, per_sample_dot, register_method
+from guidance_bench.guidance.method import Step, per_sample_dot, register_method
 
 
 @register_method("fdg")
-class FrequencyDecoupledGuidance(Guidance):
+class FrequencyDecoupledGuidance(ClassAndNull):
     """v_class + sum over bands b of (w_b - 1) b(v_class - v_null); the bands of a Laplacian pyramid sum to the whole.
 
     Sadat et al., "Guidance in the Frequency Domain Enables High-Fidelity Sampling at Low CFG Scales", arXiv
@@ -37,15 +38,8 @@ class FrequencyDecoupledGuidance(Guidance):
         if self.parallel != 1:
             object.__setattr__(self, "space", "v")
 
-    def evaluations(self, depth: int) -> tuple[float, float]:
-        """Two; one where both scales are 1."""
-        return (1, 1) if self.low_scale == self.high_scale == 1 else (2, 2)
-
-    def guide(self, step: Step, query: Query) -> Guide:
-        """One batched forward of two."""
-        if self.low_scale == self.high_scale == 1:
-            return (yield query)
-        cond, null = yield query, query.null()
+    def combine(self, step: Step, cond: Tensor, null: Tensor) -> Tensor:
+        """Band by band."""
         updates, strong = pyramid(cond - null, self.levels), pyramid(cond, self.levels)
         rise = (self.low_scale - self.high_scale) / (self.levels - 1)
         scaled = [

@@ -10,11 +10,12 @@ import torch
 from torch import Tensor
 
 from guidance_bench.core.parameters import param
-from guidance_bench.guidance.method import Guidance, Guide, Query, Step, per_sample_dot, register_method
+from guidance_bench.guidance.class_and_null import ClassAndNull
+from guidance_bench.guidance.method import Step, per_sample_dot, register_method
 
 
 @register_method("feedback")
-class FeedbackGuidance(Guidance):
+class FeedbackGuidance(ClassAndNull):
     """x0_null + w (x0_class - x0_null) with w = p / (p - (1 - pi)), p the running posterior of the class, for each
     sample.
 
@@ -43,15 +44,8 @@ class FeedbackGuidance(Guidance):
     t1: float = param(0.491, low=0.01, high=0.99, doc="where the feedback balances the drift, from the data")
     max_scale: float = param(10.0, low=1.001, doc="limit of the scale")
 
-    def evaluations(self, depth: int) -> tuple[float, float]:
-        """Two; one at pi = 1."""
-        return (1, 1) if self.pi == 1 else (2, 2)
-
-    def guide(self, step: Step, query: Query) -> Guide:
-        """One batched forward of two."""
-        if self.pi == 1:
-            return (yield query)
-        cond, null = yield query, query.null()
+    def combine(self, step: Step, cond: Tensor, null: Tensor) -> Tensor:
+        """By the posterior so far; both predictions are kept to weigh them after the step."""
         step.state.update(cond=cond, null=null)
         posterior = torch.exp(step.state.get("log_posterior", torch.zeros_like(step.x[:, :1, :1, :1])))
         return null + posterior / (posterior - (1 - self.pi)) * (cond - null)
