@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
-from guidance_bench.experiments.records import SCHEMA, metric_values, seal, validate
+from guidance_bench.experiments.records import SCHEMA, metric_values, seal, to_frame, validate
 from guidance_bench.experiments.specification import RunSpec
+from guidance_bench.leaderboard.protocol_tables import Table, tables
 
 BASE = {"frechet_distance": 2.66, "classifier_score": 9.2, "precision": 0.902, "recall": 0.915, "label_accuracy": 0.961}
 SEEDS_SHIFT = {0: 0.0, 1: -0.27, 2: 0.08}
@@ -138,3 +139,15 @@ def line_up(seeds: tuple[int, ...] = (0,), grids: dict[str, Any] | None = None, 
                 parameters = {name: scale} if name else {}
                 records.append(record_of(method, parameters, seed, numbers, nfe=nfe, **changes))
     return records
+
+
+def distance_record(method: str, scale: float | None, seed: int, value: float, **more: Any) -> dict[str, Any]:
+    """A record whose distance is ``value``."""
+    parameters = {} if scale is None else {"scale": scale}
+    return record_of(method, parameters, seed, {**BASE, "frechet_distance": value}, **more)
+
+
+def table_of(records: list[dict[str, Any]]) -> Table:
+    """The table of records of one protocol."""
+    (table,) = tables(to_frame(records)).values()
+    return table

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -36,3 +37,15 @@ def flip(path: Path, place: int) -> None:
 
 def truncate(path: Path) -> None:
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def shard() -> Shard:
+    return Shard(0, 10, images_of(0, 10, (6, 6, 3)), np.zeros(10, np.int64), COST)
+
+
+def aged(store: SampleStore, seconds: int = 60) -> SampleStore:
+    """The store as if its shards had been written a while ago."""
+    for block in store.blocks:
+        before = store.path(*block).stat()
+        os.utime(store.path(*block), ns=(before.st_atime_ns, before.st_mtime_ns - seconds * 10**9))
+    return store

@@ -1,75 +1,23 @@
-"""Loading: the official programs' checkpoints in all their wrappings, our own, and what is refused."""
+"""Loading the official programs' checkpoints in all their wrappings; tensors that do not fit."""
 
 from __future__ import annotations
 
 import argparse
 import collections
-import json
-import os
-import pickle
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from safetensors import safe_open
+from golden_backbones import GOLDEN, OFFICIAL, PREFIXES, Golden, plain_sit, refused
 from safetensors.torch import save_file
 
 import guidance_bench as gb
 from guidance_bench.networks import official_layouts as layouts
 
-DATA = Path(__file__).parents[1] / "data/official"
-OFFICIAL = json.loads((DATA / "state_dicts.json").read_text())
-GOLDEN = ("sit", "sit_ig", "lightningdit", "lightningdit_ig")
-PREFIXES = ("", "module.", "_orig_mod.", "module._orig_mod.", "_orig_mod.module.")
-
-
-class Golden:
-    """What an official program gave on a small random network, and that network's state dict."""
-
-    def __init__(self, name: str) -> None:
-        with safe_open(DATA / f"{name}.safetensors", "pt") as file:
-            self.tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-            self.about = json.loads(file.metadata()["about"])
-        self.layout = name
-        self.weights = {k.removeprefix("weights."): v for k, v in self.tensors.items() if k.startswith("weights.")}
-        self.untold = {"num_heads": 4} | ({"tap": 2} if name.endswith("_ig") else {})
-        self.data_time = self.about["convention"].startswith("t=0 noise")
-
-    def check(self, backbone: gb.Backbone) -> None:
-        """The backbone, in our convention, gives the official numbers within 1e-5."""
-        x, t, y = (self.tensors[name] for name in "xty")
-        sign = -1 if self.data_time else 1
-        with torch.no_grad():
-            prediction = backbone(x, 1 - t if self.data_time else t, y, taps=backbone.trained_taps)
-        assert distance(sign * prediction.velocity, self.tensors["velocity"]) < 1e-5
-        assert set(prediction.taps) == ({2} if "velocity_intermediate" in self.tensors else set())
-        for tapped in prediction.taps.values():
-            assert distance(sign * tapped, self.tensors["velocity_intermediate"]) < 1e-5
-
-
-def distance(value: torch.Tensor, expected: torch.Tensor) -> float:
-    return float((value - expected).norm() / expected.norm())
-
 
 @pytest.fixture(params=GOLDEN)
 def golden(request) -> Golden:
     return Golden(request.param)
-
-
-def plain_sit() -> Golden:
-    """The upstream golden without the half of its head that learn_sigma adds: no tensor shows its time."""
-    golden = Golden("sit")
-    for name in ("final_layer.linear.weight", "final_layer.linear.bias"):
-        value = golden.weights[name]
-        golden.weights[name] = value.view(4, 8, -1)[:, :4].reshape(16, *value.shape[1:])
-    return golden
-
-
-def refused(message: str, source, **arguments) -> None:
-    with pytest.raises(gb.UserError, match=message) as caught:
-        gb.load_backbone(source, **arguments)
-    assert "\n" not in str(caught.value)
 
 
 # -- equality with the official programs
@@ -259,134 +207,6 @@ def test_tensors_that_options_are_read_from(name):
 @pytest.mark.parametrize("content", [{}, {"epoch": 3}, {"ema": {}}, {"model": {"a": 1}}])
 def test_what_is_no_state_dict(content):
     refused("is not a state dict", content)
-
-
-# -- files that are not read
-
-
-class Hostile:
-    """Asks the reader to run a command."""
-
-    def __init__(self, path: Path) -> None:
-        self.command = f"touch {path}"
-
-    def __reduce__(self):
-        return os.system, (self.command,)
-
-
-@pytest.mark.filterwarnings("ignore:Detected pickle protocol")
-@pytest.mark.parametrize("how", ["zip", "legacy", "pickle 2", "pickle 4"])
-def test_a_hostile_pickle_is_refused_and_does_not_run(tmp_path, how):
-    ran, path = tmp_path / "ran", tmp_path / "hostile.pt"
-    content = {"ema": Golden("sit").weights, "args": Hostile(ran)}
-    if how.startswith("pickle"):
-        path.write_bytes(pickle.dumps(Hostile(ran), protocol=int(how[-1])))
-    else:
-        torch.save(content, path, _use_new_zipfile_serialization=how == "zip")
-    refused(r"hostile\.pt' is (refused: its pickle asks for \w+\.system|damaged)", path, num_heads=4)
-    assert not ran.exists()
-    if how == "legacy":
-        pickle.loads(pickle.dumps(Hostile(ran)))  # it would have run
-        assert ran.exists()
-
-
-def test_whole_modules_are_refused(tmp_path):
-    torch.save(torch.nn.Linear(2, 2), tmp_path / "module.pt")
-    refused("holds a whole object of torch.nn.modules.linear.Linear, not a state dict", tmp_path / "module.pt")
-
-
-@pytest.mark.parametrize("suffix", ["pt", "safetensors"])
-@pytest.mark.parametrize("kept", [0, 100, -1, -5000])
-def test_truncated_files(tmp_path, suffix, kept):
-    whole, path = tmp_path / f"whole.{suffix}", tmp_path / f"cut.{suffix}"
-    weights = Golden("sit").weights
-    torch.save(weights, whole) if suffix == "pt" else save_file(weights, whole)
-    path.write_bytes(whole.read_bytes()[:kept])
-    refused(f"cut.{suffix}' is damaged, or no file of safetensors or torch.save", path, num_heads=4)
-
-
-def test_files_of_another_kind(tmp_path):
-    (tmp_path / "text.pt").write_text("hello")
-    refused("text.pt' is damaged, or no file of", tmp_path / "text.pt")
-    torch.save([torch.zeros(2)], tmp_path / "list.pt")
-    refused("list.pt' holds a list, not a state dict", tmp_path / "list.pt")
-    refused("nowhere.pt' is no file", tmp_path / "nowhere.pt")
-    refused("' is a folder without model.safetensors", tmp_path)
-
-
-# -- our own checkpoints
-
-
-def test_native_round_trip(golden, tmp_path):
-    first = gb.load_backbone(golden.weights, **golden.untold)
-    gb.save_backbone(first, tmp_path / "new folder" / "backbone.safetensors")
-    assert [path.name for path in (tmp_path / "new folder").iterdir()] == ["backbone.safetensors"]
-    for layout in ("auto", "guidance_bench"):
-        second = gb.load_backbone(tmp_path / "new folder/backbone.safetensors", layout=layout)
-        golden.check(second)
-        assert second.config == first.config and second.data_time == first.data_time
-        assert all(torch.equal(a, b) for a, b in zip(first.parameters(), second.parameters(), strict=True))
-
-
-def test_native_configuration_is_not_overridden(tmp_path):
-    path = tmp_path / "sit.safetensors"
-    golden = Golden("sit_ig")
-    gb.save_backbone(gb.load_backbone(golden.weights, **golden.untold), path)
-    golden.check(gb.load_backbone(path, num_heads=4, tap=2))
-    refused("num_heads=8 contradicts its configuration, 4", path, num_heads=8)
-    refused("has no parameter 'heads'", path, heads=4)
-    refused("is a checkpoint of this project, its layout is 'guidance_bench', not 'sit'", path, layout="sit")
-
-
-def test_a_damaged_native_configuration(tmp_path):
-    path = tmp_path / "sit.safetensors"
-    save_file({"a": torch.zeros(2)}, path, metadata={"guidance_bench": '{"backbone": "sit"}'})
-    refused("the configuration in its metadata is damaged", path)
-
-
-def test_a_failed_save_leaves_the_old_checkpoint(tmp_path, monkeypatch):
-    path = tmp_path / "sit.safetensors"
-    golden = Golden("sit")
-    backbone = gb.load_backbone(golden.weights, num_heads=4)
-    gb.save_backbone(backbone, path)
-
-    def fail(tensors, file, metadata):
-        Path(file).write_bytes(b"half")
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr("guidance_bench.networks.checkpoints.save_file", fail)
-    with pytest.raises(gb.UserError, match="No space left"):
-        gb.save_backbone(backbone, path)
-    golden.check(gb.load_backbone(path))
-    assert list(tmp_path.iterdir()) == [path]
-
-
-def test_buffers_outside_the_state_dict_are_computed(tmp_path, monkeypatch):
-    monkeypatch.setattr(gb.BACKBONES, "_entries", dict(gb.BACKBONES._entries))
-
-    class Scaled(gb.Backbone):
-        num_classes, shape, depth = 2, (1, 2, 2), 1
-
-        def __init__(self, config):
-            super().__init__()
-            self.config = config
-            self.weight = torch.nn.Parameter(torch.ones(1))
-            self.register_buffer("two", torch.full((1,), 2.0), persistent=False)
-
-        def predict(self, x, t, y, taps, edits):
-            return gb.Prediction(x * self.weight * self.two)
-
-    @gb.register_backbone("scaled")
-    class ScaledConfig(gb.BackboneConfig):
-        def build(self):
-            return Scaled(self)
-
-    backbone = ScaledConfig().build()
-    torch.nn.init.constant_(backbone.weight, 3)
-    gb.save_backbone(backbone, tmp_path / "scaled.safetensors")
-    x = torch.ones(1, 1, 2, 2)
-    loaded = gb.load_backbone(tmp_path / "scaled.safetensors")
-    assert torch.equal(loaded(x, torch.zeros(1), torch.tensor([0])).velocity, 6 * x)
 
 
 # -- checkpoints from elsewhere
