@@ -1,8 +1,9 @@
 """Makes what comes with the benchmark: ``python -m guidance_bench.benchmarks.fashion_mnist.make FOLDER``.
 
-It trains both networks (about 40 minutes on one core) and extracts the reference (ten minutes), goes on where it was
-stopped, and writes ``main``, ``weak`` and ``reference`` into FOLDER. Weights made on another machine differ from the
-committed ones in their last bits, so runs on them have other names; the recipes are equal.
+It trains both networks (about 40 minutes on one core), draws their losses, extracts the reference (ten minutes), goes
+on where it was stopped, and writes ``main``, ``weak``, ``training.png`` and ``reference`` into FOLDER. Weights made on
+another machine differ from the committed ones in their last bits, so runs on them have other names; the recipes are
+equal.
 """
 
 from __future__ import annotations
@@ -14,6 +15,9 @@ import torch
 from guidance_bench.core.environment import pick_device
 from guidance_bench.core.errors import UserError
 from guidance_bench.features.extraction import extract
+from guidance_bench.leaderboard.figures.convergence import training_figure
+from guidance_bench.leaderboard.figures.style import save, style
+from guidance_bench.storage.files import read_json
 from guidance_bench.storage.image_sets import ArrayImages
 from guidance_bench.storage.pixels import as_rgb
 from guidance_bench.training.loop import Recipe, train
@@ -58,9 +62,17 @@ def make_reference(folder: Path, device: torch.device) -> None:
     save_reference(folder, arrays, {"images": about, "network": maker.extractors[0].identity()})
 
 
+def draw_training(folder: Path) -> None:
+    """The losses that ``main.json`` and ``weak.json`` of a folder hold, each of the batch at that step."""
+    lines = {f"{name} network": read_json(folder / f"{name}.json")["losses"] for name in RECIPES}
+    with style():
+        save(training_figure(lines, "loss of a batch (main: + 0.5 internal)"), folder / "training", "Losses")
+
+
 def make(folder: Path) -> None:
     """Everything, on the GPU where there is one."""
     make_networks(folder, pick_device("auto"))
+    draw_training(folder)
     make_reference(folder, pick_device("auto"))
 
 

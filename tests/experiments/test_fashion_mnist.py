@@ -14,7 +14,7 @@ from fake_features import install
 from guidance_bench.benchmarks.fashion_mnist import HERE, make
 from guidance_bench.benchmarks.fashion_mnist.data import load_images, reference_images
 from guidance_bench.benchmarks.fashion_mnist.grids import STRENGTHS, SWEEPS
-from guidance_bench.benchmarks.fashion_mnist.make import RECIPES, make_networks, make_reference
+from guidance_bench.benchmarks.fashion_mnist.make import RECIPES, draw_training, make_networks, make_reference
 from guidance_bench.benchmarks.shared.image_benchmark import RealImages
 from guidance_bench.benchmarks.shared.inception import inception_maker, load_reference
 from guidance_bench.benchmarks.shared.pinned_networks import pinned_networks, pinned_recipe
@@ -44,6 +44,14 @@ def test_the_networks_are_those_of_the_recipes():
         assert next(network.parameters()).dtype == torch.float32
         losses = json.loads((HERE / f"{name}.json").read_text())["losses"]
         assert losses[-1][0] == recipe["steps"] and losses[-1][1] < 0.5 * losses[0][1]
+
+
+def test_the_recorded_losses_are_drawn(tmp_path, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(make, "save", lambda figure, *words: drawn.append(figure))
+    draw_training(HERE)
+    lines = {line.get_label(): line.get_xydata().tolist() for line in drawn[0].axes[0].lines}
+    assert lines == {f"{name} network": json.loads((HERE / f"{name}.json").read_text())["losses"] for name in RECIPES}
 
 
 def test_a_damaged_file_of_the_benchmark_is_named(tmp_path):

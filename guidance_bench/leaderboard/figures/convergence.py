@@ -91,17 +91,22 @@ def observed_figure(rows: Sequence[Mapping[str, Any]]) -> Canvas:
     Args:
         rows: of its ``observed.csv``, each {"step", "name": ``frechet_cells_<method>``, "value"}.
     """
-    figure = canvas(5.6, 3.5)
-    axes = figure.subplots()
     lines: dict[str, list[tuple[int, float]]] = {}
     for row in rows:
         lines.setdefault(str(row["name"]).removeprefix("frechet_cells_"), []).append((row["step"], row["value"]))
-    for method, look in looks(lines).items():
-        steps, values = zip(*lines[method], strict=True)
+    return training_figure(lines, "Frechet distance of cells ↓")
+
+
+def training_figure(lines: Mapping[str, Sequence[tuple[int, float]]], ylabel: str) -> Canvas:
+    """Values (step, value) of each name against training steps; a method has its own colour."""
+    figure = canvas(5.6, 3.5)
+    axes = figure.subplots()
+    for name, look in looks(lines).items():
+        steps, values = zip(*lines[name], strict=True)
         line: dict[str, Any] = {"color": look.colour, "marker": look.marker, "markersize": 5, "linewidth": 1.3}
-        axes.plot(steps, values, label=short(method), **line)
-    scale_axis(axes, [row["value"] for row in rows], float("inf"))
-    axes.set(xlabel="training steps", ylabel="Frechet distance of cells ↓")
+        axes.plot(steps, values, label=short(name), **line)
+    scale_axis(axes, [value for line in lines.values() for _, value in line], float("inf"))
+    axes.set(xlabel="training steps", ylabel=ylabel)
     axes.grid()
     figure.legend(loc="outside right upper", frameon=False)
     return figure
