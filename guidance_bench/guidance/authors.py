@@ -43,4 +43,7 @@ AUTHORS = {
     "2512.24176": "Xingyu Zhou and Qifan Li and Xiaobin Hu and Hai Chen and Shuhang Gu",
     "2601.21892": "Jian-Feng Cai and Haixia Liu and Zhengyi Su and Chao Wang",
     "2602.20360": "Runlong Liao and Jian Yu and Baiyu Su and Chi Zhang and Lizhang Chen and Qiang Liu",
+    "2603.20584": "Liangyu Yuan and Yufei Huang and Mingkun Lei and Tong Zhao and Ruoyu Wang and Changxi Chi and "
+    "Yiwei Wang and Chi Zhang",
+    "2604.08048": "Weijia Zhang and Yuehao Liu and Shanyan Guan and Wu Ran and Yanhao Ge and Wei Li and Chao Ma",
 }
