@@ -20,7 +20,7 @@ from functools import cache, lru_cache
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import CodeType, ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 from .errors import UserError
 from .identity import canonical
@@ -49,6 +49,14 @@ def hash_of_class(cls: type, file: str) -> str:
     if module is None or not _same(getattr(module, "__file__", None), file):
         return sha256(_read(file))
     return _hash_of_module(module)
+
+
+def files_of(cls: type, file: str) -> list[Path]:
+    """The files whose sources :func:`hash_of_class` counts."""
+    module = sys.modules.get(cls.__module__)
+    if module is None or not _same(getattr(module, "__file__", None), file):
+        return [Path(file)]
+    return [Path(file), *(Path(local.file) for local in _imported(module).values())]
 
 
 def hash_of_cell(cls: type, text: str) -> str:
@@ -90,13 +98,21 @@ def _same(file: str | None, other: str) -> bool:
 
 
 def _hash_of_module(module: ModuleType) -> str:
-    own, others = sha256(remember(module)), _imported(module)
+    own, others = sha256(remember(module)), {name: sha256(local.source) for name, local in _imported(module).items()}
     return own if not others else sha256(canonical({"file": own, "modules": others}).encode())
 
 
-def _imported(root: ModuleType) -> dict[str, str]:
-    """The local modules that a module imports, and those that they import: name and sha256, sorted."""
-    found: dict[str, str] = {}
+class _Local(NamedTuple):
+    """A local module."""
+
+    source: bytes
+    package: str
+    file: str
+
+
+def _imported(root: ModuleType) -> dict[str, _Local]:
+    """The local modules that a module imports, and those that they import, sorted by name."""
+    found: dict[str, _Local] = {}
     top = root.__name__.partition(".")[0]
     waiting, seen = [(remember(root), root.__package__ or "")], {root.__name__}
     while waiting:
@@ -106,8 +122,8 @@ def _imported(root: ModuleType) -> dict[str, str]:
             seen.add(name)
             local = _local(name, top)
             if local is not None:
-                found[name] = sha256(local[0])
-                waiting.append(local)
+                found[name] = local
+                waiting.append((local.source, local.package))
     return dict(sorted(found.items()))
 
 
@@ -138,8 +154,8 @@ def _statements(source: bytes) -> tuple[tuple[int, str], ...]:
     return tuple(dict.fromkeys(found))
 
 
-def _local(name: str, top: str) -> tuple[bytes, str] | None:
-    """Source and package of a module where it is local, or belongs to the plug-in's own package ``top``; else None."""
+def _local(name: str, top: str) -> _Local | None:
+    """A module where it is local, or belongs to the plug-in's own package ``top``; else None."""
     first = name.partition(".")[0]
     if not first or first == OURS or first in sys.stdlib_module_names:
         return None
@@ -149,8 +165,9 @@ def _local(name: str, top: str) -> tuple[bytes, str] | None:
     if file is None or (first != top and _installed(first, file)):
         return None
     if module is not None:
-        return remember(module), module.__package__ or ""
-    return _read(file), name if spec and spec.submodule_search_locations else name.rpartition(".")[0]
+        return _Local(remember(module), module.__package__ or "", file)
+    package = name if spec and spec.submodule_search_locations else name.rpartition(".")[0]
+    return _Local(_read(file), package, file)
 
 
 def _unloaded(name: str) -> ModuleSpec | None:

@@ -9,17 +9,20 @@ import subprocess
 import sys
 from importlib import metadata
 from pathlib import Path
-from typing import Any
-
-import torch
+from typing import TYPE_CHECKING, Any
 
 from .errors import UserError
+
+if TYPE_CHECKING:  # imported where a device is asked: a version is told without it
+    import torch
 
 PACKAGES = ("torch", "torchvision", "timm", "accelerate", "numpy", "scipy", "pandas", "torchdiffeq", "torch-fidelity")
 
 
 def describe(device: torch.device) -> dict[str, Any]:
     """Machine, versions and source state, as plain JSON values."""
+    import torch
+
     return {
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else _processor(),
         "device_type": device.type,
@@ -36,6 +39,8 @@ def describe(device: torch.device) -> dict[str, Any]:
 
 def _cuda() -> dict[str, Any]:
     """Versions of CUDA, cuDNN and the driver."""
+    import torch
+
     try:
         words = Path("/proc/driver/nvidia/version").read_text().split()
         driver = next((word for word in words if word[:1].isdigit() and "." in word), None)
@@ -79,6 +84,8 @@ def _run_git(root: Path, *arguments: str) -> str:
 
 def peak_memory(device: torch.device) -> int:
     """Peak memory so far in bytes: the device's on CUDA, the process's resident set on a CPU."""
+    import torch
+
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
     try:  # Linux; getrusage would count the memory of a larger process that has started this one
@@ -95,6 +102,8 @@ def peak_memory(device: torch.device) -> int:
 
 def pick_device(name: str) -> torch.device:
     """ "auto" is CUDA where there is one, else the CPU; :class:`UserError` for a device that is not there."""
+    import torch
+
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ..core.errors import UserError
 from ..experiments.records import committed_results, read_records, to_frame
-from ..experiments.tuning.tune import read_tunings
+from ..experiments.tuning.tunings import read_tunings
 from ..storage.files import write_text
 from .comparison.budget import with_budget
 from .comparison.equal_cfg import with_equal_cfg

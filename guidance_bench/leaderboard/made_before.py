@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from ..core.environment import version_of
 from ..core.errors import UserError
 from ..core.identity import sha256_of_value
-from ..core.registry import Registry
-from ..experiments.benchmark import BENCHMARKS
-from ..experiments.specification import CONTENT
-from ..guidance.method import METHODS
-from ..metrics.base import METRICS
 from ..storage.files import read_sealed, sha256_of, write_sealed
 from .comparison.strengths import Trajectory
 from .figures.grid_classes import classes_of
 from .figures.sample_grids import StoredSamples
+from .registered.look_up import registered
+from .registered.state import own_sources
 
 NAME = ".made.json"
 KEYS = ("files", "inputs")
@@ -67,9 +63,11 @@ def inputs_of(
     """
     states = {} if samples is None else samples.states()
     drawn = {r["spec"]["benchmark"]["name"]: r["spec"] for r in records if r["run_id"] in states}
-    methods = {record["spec"]["method"]["name"] for record in records}
-    metrics = {name for record in records for name in record["spec"]["metrics"]}
-    benchmarks = {record["spec"]["benchmark"]["name"] for record in records}
+    named = {
+        "method": {record["spec"]["method"]["name"] for record in records},
+        "metric": {name for record in records for name in record["spec"]["metrics"]},
+        "benchmark": {record["spec"]["benchmark"]["name"] for record in records},
+    }
     return sha256_of_value(
         {
             "records": sorted(record["sha256"] for record in records),
@@ -77,8 +75,8 @@ def inputs_of(
             "strengths": {run: asdict(strength) for run, strength in strengths.items()},
             "samples": states,
             "classes": {name: _classes(spec) for name, spec in drawn.items()},
-            "registered": [_code(METHODS, methods), _code(METRICS, metrics), _code(BENCHMARKS, benchmarks)],
-            "ours": _sources(),
+            "registered": {kind: _code(kind, names) for kind, names in named.items()},
+            "ours": own_sources(),
             "packages": {name: version_of(name) for name in PACKAGES},
             "options": options,
         }
@@ -92,16 +90,7 @@ def _classes(spec: Mapping[str, Any]) -> list[Any]:
     return [shown.heads, None if shown.real is None else hashlib.sha256(shown.real.tobytes()).hexdigest()]
 
 
-def _code(registry: Registry[Any], names: Iterable[str]) -> dict[str, Any]:
+def _code(kind: str, names: set[str]) -> dict[str, Any]:
     """What is registered here under these names; ours has its sources hashed besides."""
-    entries = [registry.entry(name) for name in sorted(names) if name in registry.names()]
-    return {entry.name: [entry.source, entry.code] for entry in entries}
-
-
-def _sources() -> dict[str, str]:
-    """Hashes of our own code and declarations, by their place."""
-    engine = Path(__file__).parents[1]
-    methods, benchmarks = (Path(str(import_module(name).__file__)).parent for name in (METHODS.package, CONTENT))
-    files = {*engine.rglob("*.py"), *engine.rglob("*.html"), *methods.glob("*.py")}
-    files |= {file for kind in ("*.py", "*/*.py", "*/*.json") for file in benchmarks.glob(kind)}
-    return {str(file): sha256_of(file) for file in sorted(files)}
+    known = registered().code[kind]
+    return {name: known[name] for name in sorted(names) if name in known}

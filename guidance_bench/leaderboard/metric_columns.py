@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from ..core.errors import UserError
 from ..experiments.record_schema import RESERVED
-from ..metrics.base import METRICS
+from .registered.look_up import registered
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -60,7 +60,7 @@ class Column:
             UserError: nobody knows which way is better.
         """
         if not self.direction:
-            known = ", ".join(METRICS.names())
+            known = ", ".join(sorted(registered().metrics))
             raise UserError(f"cannot rank by {self.name!r}: no registered metric tells its direction (known: {known})")
         return value if self.direction == "lower" else -value
 
@@ -86,8 +86,7 @@ def readable_space(evaluator: str) -> str:
 def _titles() -> dict[str, tuple[str, Literal["lower", "higher"]]]:
     """Titles and directions by column name; one registry row may fill several columns ("Precision, recall")."""
     titles: dict[str, tuple[str, Literal["lower", "higher"]]] = {}
-    for name in METRICS.names():
-        metric: Any = METRICS.entry(name).cls
+    for name, metric in registered().metrics.items():
         parts = metric.title.split(", ")
         if len(parts) == 1:
             titles[name] = (metric.title, metric.direction)

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..core.errors import UserError
-from ..experiments.benchmark import BENCHMARKS
 from .aggregate import aggregate, best, distinct_runs, metrics_of
 from .captions import caption, distinctions, note
 from .comparison.reproductions import reproduction_note, reproductions
 from .comparison.strengths import Trajectory
 from .metric_columns import Column, column_of, metric_columns
+from .registered.look_up import registered
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -99,8 +99,8 @@ def _benchmark(settings: pd.DataFrame) -> str:
 
 def _default_primary(benchmark: str, metrics: Sequence[str]) -> str:
     """The metric by which a benchmark is tuned; the first one where the benchmark is not known here."""
-    if benchmark in BENCHMARKS.names():
-        cls: Any = BENCHMARKS.entry(benchmark).cls
-        name = f"{cls.primary}_{cls.space}" if cls.space else str(cls.primary)
-        return name if name in metrics else metrics[0]
-    return metrics[0]
+    known = registered().benchmarks.get(benchmark)
+    if known is None:
+        return metrics[0]
+    name = f"{known.primary}_{known.space}" if known.space else known.primary
+    return name if name in metrics else metrics[0]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ..core.console import say, width
 from ..core.errors import UserError
 from ..experiments.records import to_frame
-from ..experiments.tuning.tune import read_tunings
+from ..experiments.tuning.tunings import read_tunings
 from ..storage.files import write_text
 from .aggregate import aggregate, best, metrics_of, pareto
 from .captions import bias_note, short_note
@@ -94,7 +94,7 @@ def write_leaderboard(
         folder: where to write.
         primary: metric that ranks the methods; None: each benchmark's own.
         metrics: columns to show; None: all.
-        tunings: records of searches (:func:`guidance_bench.experiments.tuning.tune.read_tunings`), for the budget of
+        tunings: records of searches (:func:`guidance_bench.experiments.tuning.tunings.read_tunings`), for the budget of
             each method.
         strengths: w_e and update by run (:func:`.comparison.strengths.read_strengths`), for the gain over CFG of equal
             strength and the figure of trajectories.

@@ -6,16 +6,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from ..experiments.benchmark import BENCHMARKS
 from ..experiments.published.declaration import NUMBERS, Declaration, PublishedRow
 from .metric_columns import column_of
+from .registered.look_up import registered
 from .setting_texts import plain
 from .sheets import Cell, Field, Sheet
 
 #: What the first column says of every row.
 MARK = "reported"
-#: Where the benchmarks that come with the project live.
-OURS = "guidance_bench.benchmarks"
 
 
 @dataclass(frozen=True)
@@ -39,22 +37,16 @@ def reported_tables(names: Iterable[str] | None = None) -> list[Reported]:
     Args:
         names: of benchmarks; None: those that come with the project.
     """
-    wanted = [name for name in BENCHMARKS.names() if _is_ours(name)] if names is None else sorted(set(names))
-    found: dict[int, Reported] = {}
+    known = registered()
+    wanted = [name for name, one in known.benchmarks.items() if one.ours] if names is None else sorted(set(names))
+    seen: list[Declaration] = []
+    found = []
     for name in wanted:
-        declared = _declaration(name)
-        if declared is not None and declared.rows:
-            found.setdefault(id(declared), Reported(name, _note(name, declared), _sheet(declared)))
-    return list(found.values())
-
-
-def _is_ours(name: str) -> bool:
-    return BENCHMARKS.entry(name).cls.__module__.startswith(OURS)
-
-
-def _declaration(name: str) -> Declaration | None:
-    make = getattr(BENCHMARKS.entry(name).cls, "declaration", None) if name in BENCHMARKS.names() else None
-    return None if make is None else make()
+        declared = known.declarations.get(name)
+        if declared is not None and declared.rows and declared not in seen:
+            seen.append(declared)
+            found.append(Reported(name, _note(name, declared), _sheet(declared)))
+    return found
 
 
 def _note(name: str, declared: Declaration) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..core.identity import canonical
-from ..guidance.method import METHODS
+from .registered.look_up import registered
 
 Parameters = Mapping[str, Any]
 
@@ -28,7 +28,7 @@ def swept_parameter(settings: Sequence[Parameters]) -> str | None:
 
 def setting_texts(method: str, settings: Sequence[Parameters]) -> list[str]:
     """Each setting in few words: what varies among the settings, the scales, and what is not the method's default."""
-    defaults = _defaults(method)
+    defaults = registered().defaults.get(method, {})
     vary = varying(settings)
     declared = {name: place for place, name in enumerate(defaults)}
     names = sorted(_names(settings), key=lambda n: (n not in vary, not is_scale(n), declared.get(n, len(declared))))
@@ -73,9 +73,3 @@ def _names(settings: Sequence[Parameters]) -> list[str]:
     """Every parameter's name, scales first."""
     names = dict.fromkeys(name for setting in settings for name in setting)
     return sorted(names, key=lambda n: not is_scale(n))
-
-
-def _defaults(method: str) -> dict[str, Any]:
-    if method not in METHODS.names():
-        return {}
-    return {p.name: p.default for p in METHODS.parameters(method)}

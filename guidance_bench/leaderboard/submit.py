@@ -10,7 +10,7 @@ from ..core.console import say
 from ..core.errors import UserError
 from ..experiments.evidence import read_witness, witness_path
 from ..experiments.records import committed_results, read_record, read_records, seal, write_record
-from ..experiments.tuning.tune import read_tunings
+from ..experiments.tuning.tunings import read_tunings
 from ..storage.files import read_json, write_json
 from ..storage.image_files import write_sheet
 from .collection import write_collection

@@ -15,7 +15,7 @@ from guidance_bench.core.errors import UserError
 from guidance_bench.experiments.records import committed_results, read_records, seal
 from guidance_bench.experiments.tuning.search import Search, best_of, rungs_of, search
 from guidance_bench.experiments.tuning.space import Axis, search_space
-from guidance_bench.experiments.tuning.tune import read_tunings
+from guidance_bench.experiments.tuning.tunings import read_tunings
 from guidance_bench.leaderboard.publish import write_leaderboard
 from guidance_bench.storage.files import read_json
 

@@ -11,6 +11,7 @@ from guidance_bench.leaderboard import made_before as module
 from guidance_bench.leaderboard.figures.sample_grids import StoredSamples
 from guidance_bench.leaderboard.made_before import NAME, inputs_of, made_before
 from guidance_bench.leaderboard.publish import publish
+from guidance_bench.leaderboard.registered.state import own_sources
 from tests.helpers.synthetic_records import record_of
 from tests.helpers.synthetic_store import fill, flip
 
@@ -77,11 +78,11 @@ def test_every_input_counts(board, tmp_path, monkeypatch):
     others.append(inputs(output))
     monkeypatch.setattr(module, "version_of", lambda package: "0")
     others.append(inputs(output))
-    monkeypatch.setattr(module, "_sources", dict)
+    monkeypatch.setattr(module, "own_sources", dict)
     others.append(inputs(output))
     assert len({known, *others}) == 1 + len(others)
 
 
 def test_our_own_sources_are_hashed():
-    names = {place.split("/")[-1] for place in module._sources()}
+    names = {place.split("/")[-1] for place in own_sources()}
     assert {"overview.py", "page.html", "ig.py", "grids.py", "benchmark.json"} <= names

@@ -13,9 +13,10 @@ from synthetic_records import distance, line_up, record_of
 
 from guidance_bench.experiments.records import committed_results
 from guidance_bench.leaderboard.collection import boards_of, page_of
-from guidance_bench.leaderboard.page.cards import EDIT, FIXED, HEAD, NULL, WEAK, cards
+from guidance_bench.leaderboard.page.cards import cards
 from guidance_bench.leaderboard.page.render import unpack
 from guidance_bench.leaderboard.publish import write_leaderboard
+from guidance_bench.leaderboard.registered.asking import EDIT, FIXED, HEAD, NULL, WEAK
 
 CHROMIUM = chromium()
 

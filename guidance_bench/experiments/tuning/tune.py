@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from ...core.environment import describe
 from ...core.errors import UserError
-from ...core.identity import sha256_of_value
 from ...core.processes import is_first
 from ...guidance.method import METHODS
 from ...metrics.base import METRICS
-from ...storage.files import read_json, write_json
+from ...storage.files import write_json
 from ..benchmark import Benchmark, Setting
 from ..records import seal
 from ..runner import Runner
@@ -113,22 +111,4 @@ def methods_of(benchmark: Benchmark, method: str) -> list[str]:
         except UserError:
             continue
         found.append(name)
-    return found
-
-
-def read_tunings(folder: str | Path) -> list[dict[str, Any]]:
-    """The searches whose records lie below a folder, in ``tuning/``.
-
-    Raises:
-        UserError: a record that does not fit its seal.
-    """
-    found = []
-    for path in sorted(Path(folder).rglob("tuning/*.json")):
-        record = read_json(path)
-        body = {k: v for k, v in record.items() if k != "sha256"} if isinstance(record, Mapping) else {}
-        if not {"tuning", "search", "best", "spent", "sha256"} <= {*body, *(record or {})}:
-            raise UserError(f"{str(path)!r} is not the record of a tuning")
-        if record["sha256"] != sha256_of_value(body):
-            raise UserError(f"{str(path)!r} is corrupt: its sha256 does not fit its contents")
-        found.append(record)
     return found

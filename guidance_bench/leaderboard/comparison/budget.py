@@ -7,9 +7,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ...core.identity import canonical
-from ...experiments.benchmark import BENCHMARKS
 from ...experiments.records import committed_results, load_results
 from ..aggregate import distinct_runs
+from ..registered.look_up import registered
 
 if TYPE_CHECKING:
     from ..protocol_tables import Table
@@ -27,7 +27,7 @@ def with_budget(table: Table, tunings: Sequence[Mapping[str, Any]] = ()) -> Tabl
 
     Args:
         table: of one protocol.
-        tunings: records of searches (:func:`guidance_bench.experiments.tuning.tune.read_tunings`).
+        tunings: records of searches (:func:`guidance_bench.experiments.tuning.tunings.read_tunings`).
     """
     name = str(table.settings["benchmark"].iloc[0])
     before, pilot = _elsewhere(name)
@@ -70,7 +70,8 @@ def _searches(row: Any, name: str, tunings: Sequence[Mapping[str, Any]]) -> list
 
 def _elsewhere(name: str) -> tuple[dict[str, Spent], str]:
     """By method, of the committed runs that a benchmark's settings were chosen on, and their benchmark's name."""
-    pilot = BENCHMARKS.entry(name).cls.tuned_on if name in BENCHMARKS.names() else ""  # type: ignore[attr-defined]
+    known = registered().benchmarks.get(name)
+    pilot = "" if known is None else known.tuned_on
     folder = committed_results() / pilot
     if not pilot or not (folder / "records").is_dir():
         return {}, pilot

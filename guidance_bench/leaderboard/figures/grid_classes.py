@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...core.errors import UserError
-from ...core.randomness import label_sequence
-from ...experiments.benchmark import BENCHMARKS, Benchmark
+
+if TYPE_CHECKING:
+    from ...experiments.benchmark import Benchmark
 
 #: uint8 (N, H, W, C).
 Images = NDArray[np.uint8]
@@ -64,6 +66,9 @@ def classes_of(benchmark: str, policy: str, samples: int, block: int, seed: int)
         block: samples of the first block, of which the grid is chosen.
         seed: of the run.
     """
+    from ...core.randomness import label_sequence
+    from ...experiments.benchmark import BENCHMARKS
+
     if benchmark not in BENCHMARKS.names():
         return Classes()
     made = BENCHMARKS.create(benchmark)

@@ -1,0 +1,78 @@
+"""What is registered here, read from a kept file where the registries are not loaded: they take torch with them.
+
+The file is made by the first process that finds none of the present state; it is not made while an installed plug-in
+cannot be loaded, for what is missing may come without any file's changing.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+
+from pydantic import TypeAdapter
+
+from ...core.errors import UserError
+from ...core.identity import short_hash
+from ...storage.files import read_sealed, write_sealed
+from ...storage.hub import cache_folder
+from .entries import Registered
+from .state import sources_in, state
+
+#: Where the registries are: what a process has registered itself stands in no file.
+REGISTRIES = ("guidance_bench.experiments.benchmark", "guidance_bench.guidance.method", "guidance_bench.metrics.base")
+#: Of the kept file: what it was made of, the folders of plug-ins and what lies in them, all answers as JSON text.
+KEYS = ("state", "folders", "plugins", "registered")
+
+
+def registered() -> Registered:
+    """What is registered: of this process where it has imported a registry, else as it was kept."""
+    if any(name in sys.modules for name in REGISTRIES):
+        from .asking import asked
+
+        return asked()
+    return _kept() or _asked_and_kept()
+
+
+def kept_file() -> Path:
+    """Where this installation keeps the answers."""
+    return cache_folder() / f"registered-{short_hash([str(Path(__file__).resolve()), sys.prefix])}.json"
+
+
+@cache
+def _kept() -> Registered | None:
+    """The answers of the file, if it is whole and of the present state; read once."""
+    try:
+        value = read_sealed(kept_file(), KEYS)
+        if value["state"] != state() or value["plugins"] != sources_in(map(Path, value["folders"])):
+            return None
+        return _adapter().validate_json(value["registered"])
+    except (UserError, OSError, TypeError, ValueError):
+        return None
+
+
+def _asked_and_kept() -> Registered:
+    now = state()  # before anything is imported: who edits a source meanwhile must not have it taken for known
+    from .asking import asked, plugin_files
+
+    found, files = asked(), plugin_files()
+    if files is not None:
+        with suppress(Exception):  # code of plug-ins runs here, and what they declare may be no JSON
+            folders = sorted({str(file.parent) for file in files})
+            text = _text(found.whole())
+            if _text(_adapter().validate_json(text)) == text:
+                plugins = sources_in(map(Path, folders))
+                write_sealed(kept_file(), {"state": now, "folders": folders, "plugins": plugins, "registered": text})
+    return found
+
+
+def _text(found: Registered) -> str:
+    """All answers, in their order."""
+    return json.dumps(_adapter().dump_python(found, warnings="none"), allow_nan=False)
+
+
+@cache
+def _adapter() -> TypeAdapter[Registered]:
+    return TypeAdapter(Registered)
