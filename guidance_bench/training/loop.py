@@ -150,9 +150,4 @@ def _run(recipe: Recipe, data: Dataset, place: Path, device: torch.device, title
     trainer.run()
     save_backbone(trainer.averages[0].network, place / RESULT)
     trainer.checkpoints.clear()
-    return {
-        "recipe": recipe.as_dict(),
-        "seconds": trainer.seconds,
-        "losses": [[row["step"], row["loss"]] for row in trainer.log.rows()],
-        "parameters": sum(p.numel() for p in network.parameters() if p.requires_grad),
-    }
+    return {"recipe": recipe.as_dict(), **trainer.facts()}

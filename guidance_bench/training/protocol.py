@@ -128,9 +128,7 @@ def _write(trainer: Trainer, spec: dict[str, Any]) -> dict[str, Any]:
     save_backbone(trainer.averages[0].network, trainer.place / RESULT, trainer.origin(trainer.recipe.ema[0]))
     return {
         "recipe": spec,
-        "seconds": trainer.seconds,
-        "losses": [[row["step"], row["loss"]] for row in trainer.log.rows()],
-        "parameters": sum(p.numel() for p in trainer.network.parameters() if p.requires_grad),
+        **trainer.facts(),
         "averages": [decay_name(decay) for decay in trainer.recipe.ema],
         "environment": describe(trainer.device),
     }

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,19 +19,16 @@ from ..networks.backbone import Backbone
 from ..networks.checkpoints import NATIVE, about_network, save_backbone
 from ..networks.origin import Origin
 from .alone import Alone
+from .data.ahead import in_advance
 from .data.dataset import TrainingData
 from .data.draws import Batch, Batches, Draws
 from .ema import EMA
 from .execution import Execution, explained, make_accelerator, prepared
-from .log import Log
+from .journal import Journal
 from .loss import flow_matching_loss
 from .optimisers.of_recipe import optimisers, rate
 from .recipe import TrainingRecipe, decay_name
 from .resume import Checkpoints
-from .tracking import Tracking
-
-#: Batches prepared ahead of the network.
-AHEAD = 2
 
 
 @dataclass
@@ -74,13 +70,12 @@ class Trainer:
         self.batches: Batches = self.draws or Draws(
             self.data, recipe.seed, recipe.batch, recipe.label_drop, recipe.times, recipe.flip
         )
-        self.log = Log(self.place / "log.csv")
+        self.journal = Journal(self.accelerator, self.execution, self.place)
         self.checkpoints = Checkpoints(self.place / "checkpoints", self.name, self.execution.keep_last)
-        self.observed = Log(self.place / "observed.csv", ("step", "name", "value"))
         self._bad = torch.full((), -1, dtype=torch.int64, device=self.device)
         self._resume()
         self.model, *self.stepped = prepared(self.accelerator, self.execution, self.network, self.optimisers)
-        self.tracking = self._tracking()
+        self.journal.begin(self.step, {"training": self.name, **self.recipe.parameters()})
 
     def run(self) -> None:
         """Train to the last step.
@@ -114,8 +109,12 @@ class Trainer:
                     self._save()
                     saved = time.perf_counter()
         self._check()
-        if self.tracking:
-            self.tracking.end()
+        self.journal.end()
+
+    def facts(self) -> dict[str, Any]:
+        """What is said of a finished training, whatever it was for."""
+        count = sum(p.numel() for p in self.network.parameters() if p.requires_grad)
+        return {"seconds": self.seconds, "losses": self.journal.losses(), "parameters": count}
 
     def _due(self, every: int) -> bool:
         return self.step % every == 0 or self.step == self.recipe.steps
@@ -131,19 +130,10 @@ class Trainer:
         return self.step % (20 * self.execution.log_every) == 0  # clocks differ; all processes must agree
 
     def _batches(self) -> Iterator[Batch]:
-        """This process's part of every step to come, prepared by a thread."""
+        """This process's part of every step to come."""
         size = self.recipe.batch // self.accelerator.num_processes
         part = slice(rank() * size, (rank() + 1) * size) if self.accelerator.num_processes > 1 else slice(None)
-        with ThreadPoolExecutor(1) as pool:
-            waiting = [
-                pool.submit(self.batches.batch, step, part)
-                for step in range(self.step, min(self.step + AHEAD, self.recipe.steps))
-            ]
-            for step in range(self.step, self.recipe.steps):
-                batch = waiting.pop(0).result()
-                if step + AHEAD < self.recipe.steps:
-                    waiting.append(pool.submit(self.batches.batch, step + AHEAD, part))
-                yield batch
+        return in_advance(self.batches, range(self.step, self.recipe.steps), part)
 
     def _take(self, batch: Batch) -> tuple[dict[str, Tensor], Tensor]:
         """One optimiser step; returns the losses of this process's samples and the gradient's norm."""
@@ -202,19 +192,8 @@ class Trainer:
             "images_per_second": steps_per_second * self.recipe.batch,
             "seconds": self.seconds,
         }
-        if self.accelerator.is_main_process:
-            self.log.add(row)
-        if self.tracking:
-            self.tracking.log(row)
+        self.journal.add(row)
         return row
-
-    def _tracking(self) -> Tracking | None:
-        if not isinstance(self.accelerator, Accelerator) or not self.execution.tracker:
-            return None
-        looks = [{"step": row["step"], row["name"]: row["value"]} for row in self.observed.rows()]
-        kept = sorted([*self.log.rows(), *looks], key=lambda row: row["step"])
-        config = {"training": self.name, **self.recipe.parameters()}
-        return Tracking(self.accelerator, self.place, config, [row for row in kept if row["step"] <= self.step])
 
     def _keep(self) -> None:
         """Averaged weights of this step, kept for good: weak networks of later use."""
@@ -238,17 +217,10 @@ class Trainer:
         return Origin(recipe=recipe, data=self.data.name[:200] or "?", training=self.name, steps=self.step, ema=decay)
 
     def _observe(self) -> None:
-        execution = self.execution
-        if execution.observer is None or not execution.observe_every or not self._due(execution.observe_every):
-            return
-        self._check()
-        if self.accelerator.is_main_process:
-            values = execution.observer(self.step, self.averages[0].network)
-            for name, value in values.items():
-                self.observed.add({"step": self.step, "name": name, "value": float(value)})
-            if self.tracking:
-                self.tracking.log({"step": self.step, **values})
-        self.accelerator.wait_for_everyone()
+        every = self.execution.observe_every
+        if self.execution.observer and every and self._due(every):
+            self._check()
+            self.journal.observe(self.step, self.averages[0].network)
 
     def _check(self) -> None:
         """Raise :class:`UserError` where a loss was not finite, on all processes together."""
@@ -293,7 +265,3 @@ class Trainer:
                 self.accelerator.scaler.load_state_dict(state["scaler"])
             self.seconds = state["seconds"]
         self.accelerator.wait_for_everyone()
-        if self.accelerator.is_main_process:
-            self.log.begin(self.step)
-            if self.execution.observer:
-                self.observed.begin(self.step)

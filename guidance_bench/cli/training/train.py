@@ -97,9 +97,9 @@ def _draw(folder: Path) -> None:
     """The figure of what the training saw of itself."""
     from ...leaderboard.figures.convergence import observed_figure
     from ...leaderboard.figures.style import save, style
-    from ...training.log import Log
+    from ...training.journal import observed
 
-    rows = Log(folder / "observed.csv", ("step", "name", "value")).rows()
+    rows = observed(folder).rows()
     if rows:
         with style():
             figure = save(
