@@ -9,12 +9,16 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from synthetic_records import record_of
+from synthetic_store import fill
 
 import guidance_bench as gb
 from guidance_bench.experiments.records import read_records, write_record
-from guidance_bench.leaderboard.publish import write_leaderboard
+from guidance_bench.leaderboard.figures import grid_classes
+from guidance_bench.leaderboard.figures.grid_classes import Classes, classes_of
+from guidance_bench.leaderboard.publish import publish
 from guidance_bench.leaderboard.registered import look_up, state
 from guidance_bench.leaderboard.registered.asking import asked
 from guidance_bench.leaderboard.registered.look_up import kept_file, registered
@@ -54,21 +58,28 @@ def python(program: str, cache: Path, *arguments: str, site: Path | None = None)
     return done.stdout.splitlines()[-1]
 
 
+def forget() -> None:
+    """As a new process."""
+    look_up._kept.cache_clear()
+    look_up.clean_state.cache_clear()
+
+
 def contents(folder: Path) -> dict[str, bytes]:
     return {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
 
 
 def test_a_second_board_needs_no_torch_and_is_the_same(tmp_path):
+    output = tmp_path / "output"
     for record in (record_of("none"), record_of("ig")):
-        write_record(tmp_path / "records" / f"{record['run_id']}.json", record)
+        write_record(output / record["run_id"] / "record.json", record)
+        fill(output / record["run_id"], 1000, 256, (8, 8, 1), record["run_id"])
     cold, kept, live = (tmp_path / name for name in ("cold", "kept", "live"))
-    words = [(str(tmp_path / "records"), str(folder)) for folder in (cold, kept)]
-    assert python(VERBS, tmp_path / "cache", *words[0]) == "True"
-    assert python(VERBS, tmp_path / "cache", *words[1]) == "False"
-    write_leaderboard(read_records(tmp_path / "records"), live)  # by the registries of this process
-    boards = [{k: v for k, v in contents(folder).items() if k != ".made.json"} for folder in (cold, kept, live)]
-    assert boards[0] == boards[1] == boards[2] and {"leaderboard.html", "figures/cost.png"} <= boards[0].keys()
-    assert (cold / ".made.json").read_bytes() == (kept / ".made.json").read_bytes()
+    assert python(VERBS, tmp_path / "cache", str(output), str(cold)) == "True"
+    assert python(VERBS, tmp_path / "cache", str(output), str(kept)) == "False"
+    publish(read_records(output), live, stores=output)  # by the registries of this process
+    boards = [contents(folder) for folder in (cold, kept, live)]
+    assert boards[0] == boards[1] == boards[2]
+    assert {"leaderboard.html", "figures/cost.png", "figures/samples_ig.png", ".made.json"} <= boards[0].keys()
 
 
 def test_a_plugin_that_has_changed_is_asked_again(tmp_path):
@@ -95,13 +106,13 @@ def look(tmp_path, monkeypatch):
     monkeypatch.setattr(look_up, "REGISTRIES", ())
 
     def once() -> bool:
-        look_up._kept.cache_clear()
+        forget()
         before = kept_file().stat().st_ino if kept_file().exists() else None
         assert registered().whole() == asked().whole()
         return kept_file().stat().st_ino != before
 
     yield once
-    look_up._kept.cache_clear()
+    forget()
 
 
 def test_what_is_kept_is_all_that_the_registries_say_in_their_order(look):
@@ -158,6 +169,36 @@ def test_a_method_of_this_process_is_seen_whatever_is_kept(look, monkeypatch):
     gb.METHODS.load_file(HERE / "plugins" / "late_cfg.py")
     assert registered().code["method"]["late_cfg"][0] == "file"
     assert setting_texts("late_cfg", setting) == ["scale=1.8"]
+
+
+def test_classes_are_kept_where_all_of_them_is_told(look, monkeypatch):
+    def told(*words) -> tuple[Classes, bool]:
+        forget()
+        asked_for.clear()
+        return classes_of(*words), not asked_for
+
+    asked_for: list[object] = []
+    ask = grid_classes._asked
+    monkeypatch.setattr(grid_classes, "_asked", lambda *words: asked_for.append(words) or ask(*words))
+    digits, imagenet = ("digits", "balanced", 800, 200, 0), ("imagenet256", "balanced", 2000, 250, 0)
+    (first, before), (again, kept) = told(*digits), told(*digits)
+    assert not before and kept and again.heads == first.heads == tuple((str(d), 1) for d in range(10))
+    assert again.real.dtype == np.uint8 and (again.real == first.real).all() and first.real.shape == (10, 8, 8, 1)
+    assert told("digits", "balanced", 800, 200, 1)[1] is False  # another question
+    assert [told(*imagenet) for _ in range(2)] == [(Classes(), False), (Classes(), True)]
+    file = kept_file("classes", *digits)
+    file.write_text(file.read_text().replace("1", "2"))
+    assert told(*digits)[1] is False and told(*digits)[1] is True
+    monkeypatch.setattr(gb.BENCHMARKS.entry("digits").cls, "training_data", absent)
+    file.unlink()
+    assert [told(*digits)[1] for _ in range(2)] == [False, False]  # its data may come
+    monkeypatch.setattr(look_up, "REGISTRIES", ("guidance_bench.metrics.base",))
+    assert told(*imagenet)[1] is False  # this process may have changed what it has imported
+    assert told("no such", "balanced", 800, 200, 0) == (Classes(), True)
+
+
+def absent(benchmark) -> None:
+    raise gb.UserError("not here")
 
 
 def test_our_sources_are_hashed_in_no_time():

@@ -29,16 +29,29 @@ KEYS = ("state", "folders", "plugins", "registered")
 
 def registered() -> Registered:
     """What is registered: of this process where it has imported a registry, else as it was kept."""
-    if any(name in sys.modules for name in REGISTRIES):
+    if _loaded():
         from .asking import asked
 
         return asked()
     return _kept() or _asked_and_kept()
 
 
-def kept_file() -> Path:
-    """Where this installation keeps the answers."""
-    return cache_folder() / f"registered-{short_hash([str(Path(__file__).resolve()), sys.prefix])}.json"
+@cache
+def clean_state() -> str | None:
+    """:func:`.state.state` as it was before this process imported a registry: whatever it asks is of that state.
+
+    None where one was imported before the first question: its source may have been edited since.
+    """
+    return None if _loaded() else state()
+
+
+def kept_file(kind: str = "registered", *words: object) -> Path:
+    """Where this installation keeps answers, of one kind to one question."""
+    return cache_folder() / f"{kind}-{short_hash([str(Path(__file__).resolve()), sys.prefix, *words])}.json"
+
+
+def _loaded() -> bool:
+    return any(name in sys.modules for name in REGISTRIES)
 
 
 @cache
@@ -46,7 +59,7 @@ def _kept() -> Registered | None:
     """The answers of the file, if it is whole and of the present state; read once."""
     try:
         value = read_sealed(kept_file(), KEYS)
-        if value["state"] != state() or value["plugins"] != sources_in(map(Path, value["folders"])):
+        if value["state"] != clean_state() or value["plugins"] != sources_in(map(Path, value["folders"])):
             return None
         return _adapter().validate_json(value["registered"])
     except (UserError, OSError, TypeError, ValueError):
@@ -54,11 +67,11 @@ def _kept() -> Registered | None:
 
 
 def _asked_and_kept() -> Registered:
-    now = state()  # before anything is imported: who edits a source meanwhile must not have it taken for known
+    now = clean_state()
     from .asking import asked, plugin_files
 
     found, files = asked(), plugin_files()
-    if files is not None:
+    if files is not None and now is not None:
         with suppress(Exception):  # code of plug-ins runs here, and what they declare may be no JSON
             folders = sorted({str(file.parent) for file in files})
             text = _text(found.whole())
