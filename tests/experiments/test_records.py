@@ -7,12 +7,14 @@ import math
 import subprocess
 import sys
 import tracemalloc
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
 import guidance_bench as gb
-from guidance_bench.core.identity import short_hash
+from guidance_bench.core.identity import canonical, canonical_of_parts, once, short_hash
+from guidance_bench.experiments import records as records_module
 from guidance_bench.experiments.records import (
     committed_results,
     metric_values,
@@ -22,6 +24,7 @@ from guidance_bench.experiments.records import (
     write_record,
 )
 from guidance_bench.experiments.specification import RunSpec, protocol_of
+from guidance_bench.storage.files import write_json
 
 
 def spec(**changes) -> RunSpec:
@@ -63,6 +66,20 @@ def test_the_run_id_is_the_hash_of_the_canonical_specification():
     other = {"name": "ig", "parameters": {"scale": 1.8, "tap": None}, "plugin_sha256": None}
     assert spec(method=other).run_id != spec().run_id
     assert spec(seed=1).run_id != spec().run_id
+
+
+def test_the_text_of_a_whole_is_that_of_its_parts():
+    whole = spec().as_dict() | {'odd "key"\n\u2028': [1.5, None]}
+    assert canonical_of_parts({key: canonical(value) for key, value in whole.items()}) == canonical(whole)
+
+
+def test_once_computes_each_value_once_and_tells_types_apart():
+    asked = []
+    told = once(lambda value: asked.append(value) or repr(value))
+    values = [{"a": 1}, {"a": 1.0}, {"a": True}, {"a": "1"}, {"a": 0.0}, {"a": -0.0}, [], {}, None]
+    for _ in range(2):
+        assert [told(json.loads(json.dumps(value))) for value in values] == [repr(value) for value in values]
+    assert len(asked) == len(values)
 
 
 def test_rows_may_share_a_table_if_only_method_and_seed_differ():
@@ -148,14 +165,47 @@ def test_the_projects_own_records_are_sound_and_named_by_what_they_compute():
 
 
 def test_ten_thousand_records_take_less_than_the_libraries_that_read_them():
-    """Equal words of the records are one object: 9 kB a record of 4 kB of JSON; 16 kB if each had its own."""
+    """Equal words and parts of records are one object: 5 kB a record of 4 kB of JSON; 16 kB if each had its own."""
     folder = committed_results() / "digits_pilot"
     read_record(next(folder.rglob("records/*.json")))
     tracemalloc.start()
     records = read_records(folder)
     kept, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert len(records) > 100 and kept / len(records) < 12_000
+    assert len(records) > 100 and kept / len(records) < 6_500
+
+
+def test_equal_parts_of_records_are_one_object_and_others_are_not(tmp_path):
+    for seed, version in enumerate((1, 1, 2)):
+        run = spec(seed=seed, benchmark={"name": "digits", "version": version, "parameters": {"train_steps": 10}})
+        write_record(tmp_path / run.run_id / "record.json", record(run))
+    one, same, other = sorted(read_records(tmp_path), key=lambda r: r["spec"]["seed"])
+    assert one["environment"] is same["environment"] is other["environment"]
+    assert one["spec"]["benchmark"] is same["spec"]["benchmark"]
+    assert other["spec"]["benchmark"]["version"] == 2 and one["spec"]["benchmark"]["version"] == 1
+
+
+def test_a_part_that_only_seems_equal_keeps_its_own_text(tmp_path):
+    """1, 1.0 and true are equal to Python, but not in JSON."""
+    for place, threads in enumerate((1, 1.0, True, -0.0, 0.0)):
+        sealed = seal(record(spec(seed=place)) | {"environment": {"device": "CPU", "threads": threads}})
+        write_json(tmp_path / sealed["run_id"] / "record.json", sealed)
+    found = sorted(read_records(tmp_path), key=lambda r: r["spec"]["seed"])
+    assert [repr(r["environment"]["threads"]) for r in found] == ["1", "1.0", "True", "-0.0", "0.0"]
+    assert [seal(r)["sha256"] for r in found] == [r["sha256"] for r in found]
+
+
+def test_what_records_share_is_put_into_words_once(monkeypatch):
+    """Encoding is what reading costs: the parts of a run's own each, those of a thousand runs once."""
+    encoded = Counter()
+
+    def counting(value):
+        encoded[type(value)] += 1
+        return canonical(value)
+
+    monkeypatch.setattr(records_module, "canonical", counting)
+    records = read_records(committed_results() / "digits_pilot")
+    assert encoded[dict] < 4.2 * len(records)  # method, metrics, cost, samples
 
 
 def test_records_are_read_without_torch():
