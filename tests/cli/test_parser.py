@@ -181,8 +181,12 @@ def test_a_list_is_kept_until_what_it_lists_changes(tmp_path, monkeypatch, capsy
     monkeypatch.setattr(listing, "listing", lambda kinds: calls.append(kinds) or f"text {len(calls)}")
     assert main(["list", "solvers"]) == main(["list", "solvers"]) == 0
     assert capsys.readouterr().out == "text 1\ntext 1\n"
-    monkeypatch.setattr(about, "_stamp", lambda path: "changed")
+    (kept,) = tmp_path.glob("list-*.json")
+    kept.write_text(kept.read_text().replace("text", "test"))  # damaged
     assert main(["list", "solvers"]) == 0 and capsys.readouterr().out == "text 2\n"
+    monkeypatch.setattr(about, "state", lambda groups: "changed")
+    assert main(["list", "solvers"]) == 0 and capsys.readouterr().out == "text 3\n"
+    assert [*tmp_path.glob("*.json")] == [kept]
 
 
 @pytest.mark.parametrize("columns", [50, 80, 160])

@@ -21,7 +21,8 @@ from guidance_bench.leaderboard.figures.grid_classes import Classes, classes_of
 from guidance_bench.leaderboard.publish import publish
 from guidance_bench.leaderboard.registered import look_up, state
 from guidance_bench.leaderboard.registered.asking import asked
-from guidance_bench.leaderboard.registered.look_up import kept_file, registered
+from guidance_bench.leaderboard.registered.look_up import registered
+from guidance_bench.leaderboard.registered.state import kept_file
 from guidance_bench.leaderboard.setting_texts import setting_texts
 
 HERE = Path(__file__).parents[1]
@@ -107,9 +108,9 @@ def look(tmp_path, monkeypatch):
 
     def once() -> bool:
         forget()
-        before = kept_file().stat().st_ino if kept_file().exists() else None
+        before = kept_file("registered").stat().st_ino if kept_file("registered").exists() else None
         assert registered().whole() == asked().whole()
-        return kept_file().stat().st_ino != before
+        return kept_file("registered").stat().st_ino != before
 
     yield once
     forget()
@@ -134,7 +135,7 @@ DAMAGES = {
 @pytest.mark.parametrize("damage", DAMAGES.values(), ids=list(DAMAGES))
 def test_a_damaged_file_is_made_anew(look, damage):
     assert look()
-    kept_file().write_text(damage(kept_file().read_text()))
+    kept_file("registered").write_text(damage(kept_file("registered").read_text()))
     assert look() and not look()
 
 
@@ -157,7 +158,7 @@ def test_a_folder_that_cannot_be_written_costs_nothing_but_time(look, tmp_path):
 
 def test_a_broken_plugin_is_looked_for_each_time(look, monkeypatch):
     monkeypatch.setattr(gb.METHODS, "_broken", {"lame": "ModuleNotFoundError"})
-    assert registered().whole() == asked().whole() and not kept_file().exists()
+    assert registered().whole() == asked().whole() and not kept_file("registered").exists()
 
 
 def test_a_method_of_this_process_is_seen_whatever_is_kept(look, monkeypatch):

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from importlib import import_module
 from importlib.metadata import entry_points
 from pathlib import Path
 
-from ... import __path__ as roots
 from ... import __version__
 from ...core.console import width
 from ...core.errors import UserError, did_you_mean
-from ...storage.files import write_text
-from ...storage.hub import cache_folder
+from ...core.identity import sha256_of_value
+from ...leaderboard.registered.state import kept_file, state
+from ...storage.files import read_sealed, write_sealed
 from ..options import wants_help
 
 HELP = """\
@@ -27,6 +25,8 @@ What there is, with parameters, counted cost, paper, and where a plug-in comes
 from. BibTeX of a method's paper: guidance-bench cite METHOD"""
 
 KINDS = ("backbones", "methods", "solvers", "benchmarks", "metrics", "recipes", "sources")
+#: Of a kept list.
+KEYS = ("state", "text")
 
 
 def command(arguments: Sequence[str]) -> int:
@@ -37,34 +37,25 @@ def command(arguments: Sequence[str]) -> int:
     for kind in arguments:
         if kind not in KINDS:
             raise UserError(f"cannot list {kind!r} (known: {', '.join(KINDS)}){did_you_mean(kind, KINDS)}")
-    kept = cache_folder() / "lists" / f"{_state(arguments)}.txt"
-    with contextlib.suppress(OSError, UnicodeDecodeError):
-        print(kept.read_text(encoding="utf-8"))
-        return 0
+    kept, now = kept_file("list", width(), *arguments), _state()
+    with contextlib.suppress(UserError):  # none yet, or a damaged one
+        value = read_sealed(kept, KEYS)
+        if value["state"] == now:
+            print(value["text"])
+            return 0
     text = import_module("..listing", __name__).listing(arguments)  # torch, and all plug-ins
-    with contextlib.suppress(OSError, UserError):  # what cannot be kept is made again
-        write_text(kept, text)
+    with contextlib.suppress(UserError):  # what cannot be kept is made again
+        write_sealed(kept, {"state": now, "text": text})
     print(text)
     return 0
 
 
-def _state(kinds: Sequence[str]) -> str:
-    """Names everything that the text depends on: our files, the plug-ins' files, versions, width."""
-    facts = [__version__, sys.version, str(width()), *kinds]
-    facts += [f"{path} {_stamp(path)}" for root in roots for path in _sources(Path(root))]
-    for kind in KINDS:
-        for point in sorted(entry_points(group=f"guidance_bench.{kind}"), key=str):
-            facts += [str(point), str(point.dist.version if point.dist else ""), *_plugin_files(point.module)]
-    return hashlib.sha256("\n".join(facts).encode()).hexdigest()[:24]
-
-
-def _sources(root: Path) -> Iterator[Path]:
-    """Python files of the engine and the content folders, whether inside it or beside it in a bare clone."""
-    for part in (".", "methods", "backbones", "benchmarks"):
-        folder = root / part
-        for place, folders, files in os.walk(folder) if part != "." or (root / "core").is_dir() else ():
-            folders[:] = sorted(f for f in folders if f not in ("results", "__pycache__"))
-            yield from (Path(place) / file for file in sorted(files) if file.endswith(".py"))
+def _state() -> str:
+    """Names everything that the text depends on: our files, the plug-ins' files, versions."""
+    groups = [f"guidance_bench.{kind}" for kind in KINDS]
+    installed = entry_points()
+    points = [point for group in groups for point in installed.select(group=group)]
+    return sha256_of_value([__version__, state(groups), [_plugin_files(point.module) for point in points]])
 
 
 def _plugin_files(module: str) -> list[str]:

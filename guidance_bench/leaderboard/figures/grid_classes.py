@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from ...core.errors import UserError
 from ...storage.files import read_sealed, write_sealed
-from ..registered.look_up import clean_state, kept_file, registered
+from ..registered.look_up import clean_state, registered
+from ..registered.state import kept_file
 
 if TYPE_CHECKING:
     from ...experiments.benchmark import Benchmark

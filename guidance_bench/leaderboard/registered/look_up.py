@@ -15,11 +15,9 @@ from pathlib import Path
 from pydantic import TypeAdapter
 
 from ...core.errors import UserError
-from ...core.identity import short_hash
 from ...storage.files import read_sealed, write_sealed
-from ...storage.hub import cache_folder
 from .entries import Registered
-from .state import sources_in, state
+from .state import kept_file, sources_in, state
 
 #: Where the registries are: what a process has registered itself stands in no file.
 REGISTRIES = ("guidance_bench.experiments.benchmark", "guidance_bench.guidance.method", "guidance_bench.metrics.base")
@@ -45,11 +43,6 @@ def clean_state() -> str | None:
     return None if _loaded() else state()
 
 
-def kept_file(kind: str = "registered", *words: object) -> Path:
-    """Where this installation keeps answers, of one kind to one question."""
-    return cache_folder() / f"{kind}-{short_hash([str(Path(__file__).resolve()), sys.prefix, *words])}.json"
-
-
 def _loaded() -> bool:
     return any(name in sys.modules for name in REGISTRIES)
 
@@ -58,7 +51,7 @@ def _loaded() -> bool:
 def _kept() -> Registered | None:
     """The answers of the file, if it is whole and of the present state; read once."""
     try:
-        value = read_sealed(kept_file(), KEYS)
+        value = read_sealed(kept_file("registered"), KEYS)
         if value["state"] != clean_state() or value["plugins"] != sources_in(map(Path, value["folders"])):
             return None
         return _adapter().validate_json(value["registered"])
@@ -77,7 +70,8 @@ def _asked_and_kept() -> Registered:
             text = _text(found.whole())
             if _text(_adapter().validate_json(text)) == text:
                 plugins = sources_in(map(Path, folders))
-                write_sealed(kept_file(), {"state": now, "folders": folders, "plugins": plugins, "registered": text})
+                answers = {"state": now, "folders": folders, "plugins": plugins, "registered": text}
+                write_sealed(kept_file("registered"), answers)
     return found
 
 

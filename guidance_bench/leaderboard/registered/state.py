@@ -1,4 +1,4 @@
-"""What is registered hangs on: our own sources, the packages, the plug-ins that are installed."""
+"""What answers about registered things hang on (our sources, packages, installed plug-ins), and where they are kept."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from ...core.environment import PACKAGES, version_of
-from ...core.identity import sha256_of_value
+from ...core.identity import sha256_of_value, short_hash
 from ...experiments.specification import CONTENT
 from ...storage.files import sha256_of
+from ...storage.hub import cache_folder
 
 METHODS = "guidance_bench.methods"
 BACKBONES = "guidance_bench.backbones"  # cards count evaluations on some
@@ -21,10 +22,21 @@ BACKBONES = "guidance_bench.backbones"  # cards count evaluations on some
 GROUPS = (CONTENT, METHODS, "guidance_bench.metrics")
 
 
-def state() -> str:
-    """A hash of all that can be told before a plug-in is imported."""
+def kept_file(kind: str, *words: object) -> Path:
+    """Where this installation keeps answers, of one kind to one question."""
+    return cache_folder() / f"{kind}-{short_hash([str(Path(__file__).resolve()), sys.prefix, *words])}.json"
+
+
+def state(groups: Iterable[str] = GROUPS) -> str:
+    """A hash of all that can be told before a plug-in is imported.
+
+    Args:
+        groups: of entry points.
+    """
     packages = {name: version_of(name) for name in PACKAGES}
-    return sha256_of_value({"ours": own_sources(), "python": sys.version, "packages": packages, "plugins": _plugins()})
+    return sha256_of_value(
+        {"ours": own_sources(), "python": sys.version, "packages": packages, "plugins": _plugins(groups)}
+    )
 
 
 def own_sources() -> dict[str, str]:
@@ -46,10 +58,10 @@ def _folder(package: str) -> Path:
     return Path(str(import_module(package).__file__)).parent
 
 
-def _plugins() -> list[Any]:
+def _plugins(groups: Iterable[str]) -> list[Any]:
     """What is installed, and where modules are looked for; nothing where no plug-in is installed."""
     found = entry_points()
-    points = [point for group in GROUPS for point in found.select(group=group)]
+    points = [point for group in groups for point in found.select(group=group)]
     return [[_installed(point) for point in points], sys.path, _packages()] if points else []
 
 
