@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from .. import __version__
+from ..core.allocator import keep_freed_memory
 from ..core.console import speaker
 from ..core.errors import UserError, did_you_mean
 from .parser import UsageMistake, application
@@ -56,6 +57,7 @@ again continues or does nothing."""
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry point; returns the exit status."""
     arguments = list(sys.argv[1:] if argv is None else argv)
+    keep_freed_memory()
     if arguments[:1] == ["help"]:
         arguments = [*arguments[1:2], "--help"]
     try:

@@ -16,7 +16,7 @@ COMPILED = ("none", "ig_cfg")
 #: Operations that the plain loop has as well, on equal numbers: no path of equal bits can leave them out.
 SHARED = {
     "matrix products": ("aten::addmm", "aten::mm"),
-    "tanh-GELU": ("aten::gelu",),
+    "tanh-GELU": ("aten::gelu", "aten::gelu_"),
     "attention": ("aten::scaled_dot_product_attention",),
     "norms": ("aten::native_layer_norm",),
 }
