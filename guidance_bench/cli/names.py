@@ -43,7 +43,7 @@ def check_name(kind: str, name: str, beside: Iterable[str] = ()) -> list[str] | 
         return None
     known = declared(PACKAGES[kind], kind)
     if known and name not in known:
-        raise unknown(kind, name, known)
+        raise unknown(kind, name, known, in_files=True)
     return known.get(name)
 
 

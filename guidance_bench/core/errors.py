@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from pathlib import Path
 
 
 class UserError(ValueError):
@@ -19,10 +20,15 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     return f"; did you mean {close[0]!r}?" if close else ""
 
 
-def unknown(kind: str, name: str, known: Iterable[str]) -> UserError:
-    """The mistake of naming what is not registered: says what is, and which of it is closest."""
+def unknown(kind: str, name: str, known: Iterable[str], *, in_files: bool = False) -> UserError:
+    """The mistake of naming what is not registered: says what is, and which of it is closest.
+
+    ``in_files``: a file that registers the name would do too, so one of that name is the closest.
+    """
     names = sorted(known)
-    return UserError(f"unknown {kind} {name!r} (known: {', '.join(names)}){did_you_mean(name, names)}")
+    lies_here = in_files and name.isidentifier() and Path(f"{name}.py").is_file()
+    hint = f"; did you mean the file '{name}.py'?" if lies_here else did_you_mean(name, names)
+    return UserError(f"unknown {kind} {name!r} (known: {', '.join(names)}){hint}")
 
 
 def no_parameter(owner: str, name: str, known: Iterable[str]) -> UserError:

@@ -110,7 +110,7 @@ class Registry(Generic[T]):
             return self._entries[name]
         if name in self._broken:
             raise UserError(f"{self.kind} {name!r} is broken: {self._broken[name]}")
-        raise unknown(self.kind, name, self._entries)
+        raise unknown(self.kind, name, self._entries, in_files=True)
 
     def parameters(self, name: str) -> list[Parameter]:
         """The parameters of an entry, in the order of declaration."""

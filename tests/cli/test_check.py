@@ -11,6 +11,7 @@ from commands import TINY
 
 import guidance_bench as gb
 from guidance_bench.cli.main import main
+from guidance_bench.core.console import duration
 from guidance_bench.experiments.preflight import cost
 from guidance_bench.experiments.preflight.cost import activations
 
@@ -59,6 +60,16 @@ def files(tmp_path_factory) -> dict[str, Path]:
     found["vae"] = stand_ins.kl_autoencoder(folder, 4, 4)
     found["reference"] = stand_ins.adm_reference(folder)
     return found
+
+
+def test_seeds_of_a_setting_are_counted_once_and_paid_each(tmp_path, capsys, monkeypatch):
+    """60 samples of 4 steps, each of two evaluations of a quarter of a second, half a second to decode."""
+    monkeypatch.setattr(cost, "_seconds", lambda work: 0.5)
+    for seeds, time in (("0", 150), ("0,1,2", 450)):
+        assert check(f"benchmark={TINY}", "lineup=false", "method=cfg", f"seeds={seeds}", f"output={tmp_path}") == 0
+        said = capsys.readouterr().out
+        assert said.count("ok      evaluations cfg scale=1.5: 8 of the main network a sample") == 1
+        assert f"note    time        about {duration(time)} of sampling" in said
 
 
 def words(files, output, *more) -> list[str]:

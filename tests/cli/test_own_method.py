@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -96,6 +98,22 @@ def test_a_wrong_grid_is_one_line(words, message, capsys, tmp_path):
     said = capsys.readouterr().err
     assert message in said and said.count("\n") == 1
     assert not list(tmp_path.glob("out/*"))
+
+
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        (["method=mine"], "did you mean the file 'mine.py'?"),
+        (["method=cfg", "scale=1.6"], "did you mean 'method.scale'?"),
+        (["train_steps=5"], "did you mean 'benchmark.train_steps'?"),
+        (["method=mine.py", "scale=1.6"], "fields of what is chosen: method.FIELD=VALUE"),
+    ],
+)
+def test_a_first_mistake_is_told_the_way_out(words, hint, capsys, tmp_path, monkeypatch):
+    (tmp_path / "mine.py").write_text(METHOD)
+    monkeypatch.chdir(tmp_path)
+    done = subprocess.run([sys.executable, "-m", "guidance_bench", "run", *words], capture_output=True, text=True)
+    assert done.returncode == 2 and hint in done.stderr and done.stderr.count("\n") == 1
 
 
 def test_a_list_parameter_takes_a_grid_of_lists(board):

@@ -78,17 +78,18 @@ def check_at_once(overrides: Sequence[str]) -> None:
     for override in overrides:
         _check_length(override)
     plain = [override.partition("=") for override in overrides if NAME.match(override) and "=" in override]
-    for key, _, _ in plain:
-        check_option(key.split(".")[0].split("@")[0], key)
     chosen = {"benchmark": "digits", **{key: value for key, _, value in plain if key in GROUPS}}
-    for group, name in chosen.items():
-        if not NAME.fullmatch(name) or name == "null":
-            continue
-        fields = check_name(group, name, chosen.values())
-        for key, _, _ in plain:
-            parameter = key.removeprefix(f"{group}.")
-            if fields is not None and parameter != key and parameter not in fields:
-                raise no_parameter(f"{group} {name!r}", parameter, fields)
+    fields = {
+        group: check_name(group, name, chosen.values())
+        for group, name in chosen.items()
+        if NAME.fullmatch(name) and name != "null"
+    }
+    for key, _, _ in plain:
+        group, _, parameter = key.partition(".")
+        check_option(group.split("@")[0], key, [f"{g}.{f}" for g, known in fields.items() for f in known or ()])
+        own = fields.get(group)
+        if parameter and own is not None and parameter not in own:
+            raise no_parameter(f"{group} {chosen[group]!r}", parameter, own)
 
 
 def _check_length(override: str) -> None:
@@ -100,12 +101,14 @@ def _check_length(override: str) -> None:
         raise UserError(f"{key}={digits[:12]}... has {len(digits)} digits; numbers have at most {DIGITS}")
 
 
-def check_option(name: str, key: str = "") -> None:
-    """Raise :class:`UserError` for an option that ``run`` does not have."""
+def check_option(name: str, key: str = "", fields: Sequence[str] = ()) -> None:
+    """Raise :class:`UserError` for an option that ``run`` does not have; ``fields`` are those of what was chosen."""
     known = options()
     if name not in known and not key.startswith(("hydra.", "hydra/")):
-        told = f"known: {', '.join(known)}; a benchmark's own fields: benchmark.FIELD=VALUE"
-        raise UserError(f"unknown option {name!r} ({told}){did_you_mean(name, known)}")
+        told = f"known: {', '.join(known)}; fields of what is chosen: method.FIELD=VALUE, benchmark.FIELD=VALUE"
+        own = [field for field in fields if field.partition(".")[2] == name]
+        hint = f"; did you mean {' or '.join(map(repr, own))}?" if own else did_you_mean(name, known)
+        raise UserError(f"unknown option {name!r} ({told}){hint}")
 
 
 @lru_cache

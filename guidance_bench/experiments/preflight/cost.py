@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
@@ -45,13 +46,16 @@ def cost(
     seconds = _seconds_a_sample(network)
     yield from _training(runner, seeds, {"main": (network, seconds), "weak": (weak, None)})
     total, rows = 0.0, 1
-    for setting, ledger in [(setting, _counted(setting, runner, network.depth)) for setting in todo]:
+    alike = {title(setting): setting for setting in todo}  # seeds cost the same
+    runs = Counter(map(title, todo))
+    for name, setting in alike.items():
+        ledger = _counted(setting, runner, network.depth)
         if ledger is None:
-            yield Finding("evaluations", "note", f"{title(setting)}: not known beforehand")
+            yield Finding("evaluations", "note", f"{name}: not known beforehand")
             continue
-        total += ledger.main
+        total += runs[name] * ledger.main
         rows = max(rows, math.ceil(ledger.main / max(ledger.forwards, 1)))
-        yield Finding("evaluations", "ok", f"{title(setting)}: {ledger.main:g} of the main network a sample")
+        yield Finding("evaluations", "ok", f"{name}: {ledger.main:g} of the main network a sample")
     decoding = _seconds(lambda: runner.benchmark.decode(torch.zeros(1, *network.shape, device=runner.device)))
     left = runner.benchmark.samples * (total * seconds + len(todo) * decoding)
     parts = f"{seconds:.2g} s a forward, {decoding:.2g} s to decode a sample"
