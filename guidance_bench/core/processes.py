@@ -21,6 +21,7 @@ from itertools import islice
 from typing import Any, TypeVar
 
 import torch
+import torch.distributed.nn.functional  # now: once processes have met, its arguments' defaults would hold the group
 from accelerate import PartialState
 from accelerate.utils import broadcast_object_list, gather_object
 from torch import distributed
@@ -63,7 +64,10 @@ def begin(device: torch.device) -> torch.device:
 
 
 def _part() -> None:
-    """Leave the others at the interpreter's end: a group's threads that outlive it abort the process, now and then."""
+    """Leave the others at the interpreter's end: a group's threads that outlive it abort the process, now and then.
+
+    They end with the last reference to the group; torch's own is dropped here.
+    """
     if distributed.is_initialized():
         distributed.destroy_process_group()
 
