@@ -15,7 +15,7 @@ from ..experiments.specification import protocol_of
 from ..guidance.method import METHODS
 from .checks import Check
 from .facts import Facts, checked, costs, earlier, environment, hashes, heading, protocol
-from .published_rows import Comparison, compare
+from .published_rows import NOT_COMPARABLE, Comparison, compare
 from .tolerance import DECIMALS
 
 Record = Mapping[str, Any]
@@ -98,7 +98,7 @@ def _verdict(found: Comparison | None, checks: Sequence[Check]) -> str:
     if wrong:
         return f"a record does not hold what it says: {wrong[0].what}: {wrong[0].words}"
     if found is None:
-        return "not comparable: no number was published for this benchmark and method"
+        return f"{NOT_COMPARABLE}: no number was published for this benchmark and method"
     row = f"row {found.name} ({found.row.source}; {found.row.version})"
     if found.differing:
         return f"{found.verdict} with {row}: {len(found.differing)} fields of the protocol differ or were not printed"
@@ -120,7 +120,7 @@ def _metric_table(group: Sequence[Record], found: Comparison | None) -> list[lis
         line.append("one draw" if total["sd"] is None else f"{total['sd']:.4f}")
         if name in beside:
             m = beside[name]
-            verdict = m.verdict if found and not found.differing else "not comparable"
+            verdict = m.verdict if found and not found.differing else NOT_COMPARABLE
             line += [
                 f"{m.printed:.{DECIMALS[name]}f}",
                 f"{m.measured - m.printed:+.4f}",
@@ -142,6 +142,9 @@ def _unchecked(runs: Sequence[Facts], found: Comparison | None) -> list[str]:
     if len(group) == 1:
         spread = "its spread is taken from the literature, not measured" if found else "its spread is not known"
         lines.append(f"one draw alone: {spread}")
+    partly = sorted({n for r in group for n in r["metrics"]} - set.intersection(*(set(r["metrics"]) for r in group)))
+    if partly:
+        lines.append(f"metrics that not every draw has: {', '.join(heading(name, group[0]) for name in partly)}")
     if found is None:
         lines.append("nothing was compared with a published number")
     if any(record["environment"].get("dirty") for record in group):

@@ -18,7 +18,7 @@ Record = Mapping[str, Any]
 COSTS = {
     "nfe": "network evaluations (NFE), a sample",
     "main": "evaluations of the main network, a sample",
-    "weak": "evaluations of the weak network, a sample",
+    "weak": "evaluations of the weak network, a sample (in NFE by its share of the work)",
     "forwards": "batched forward passes, a block",
     "seconds": "seconds of sampling",
 }
@@ -97,7 +97,7 @@ def environment(group: Sequence[Record]) -> list[tuple[str, str]]:
                 found[key].append(words)
     order = ("git", "working copy", "device", "driver", "cuda", "world_size", "threads", "packages")
     keys = [k for k in order if k in found] + sorted(k for k in found if k not in order)
-    pairs = [(key.replace("_", " ").replace("guidance bench", "guidance_bench"), "; ".join(found[key])) for key in keys]
+    pairs = [(key if key == "guidance_bench" else key.replace("_", " "), "; ".join(found[key])) for key in keys]
     return [*pairs, ("made", "; ".join(r["time"] for r in group))]
 
 

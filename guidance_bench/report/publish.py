@@ -28,6 +28,9 @@ TOLERANCE = (
     "literature."
 )
 
+#: Settings that a line of verdicts names.
+FEW = 3
+
 
 def report(places: Sequence[Path], output: Path) -> list[str]:
     """Write ``report.md``, ``report.html`` and ``figures/``.
@@ -37,20 +40,24 @@ def report(places: Sequence[Path], output: Path) -> list[str]:
         output: where to.
 
     Returns:
-        A line a setting: what it is, and the verdict.
+        A line for each verdict: of which settings it is.
 
     Raises:
         UserError: no records, a corrupt one, or the folder cannot be written.
     """
+    if output.suffix in (".html", ".md"):
+        raise UserError(
+            f"output={str(output)!r} is to be a folder, of report.md, report.html and figures: give no ending"
+        )
     by_place = {place: [place] if place.is_file() else list(record_files(place).values()) for place in places}
     empty = [str(place) for place, files in by_place.items() if not files]
     if empty:
         raise UserError(f"no records in {', '.join(empty)}: give records, runs or output folders")
     found = _latest({file: read_record(file) for files in by_place.values() for file in files})
     records = [facts.record for facts in found]
-    samples, folders = _samples(places, records)
+    samples = _samples(places, records)
     for facts in found:
-        facts.stored = facts.record["run_id"] in folders
+        facts.stored = facts.record["run_id"] in samples
         few = None if facts.stored else few_of(facts.record, facts.file)
         if few is not None:
             samples[facts.record["run_id"]] = few.images
@@ -59,7 +66,17 @@ def report(places: Sequence[Path], output: Path) -> list[str]:
     grids = [_grid(part, samples, output / "figures") for part in parts]
     write_text(output / "report.md", _markdown(parts, grids, figures))
     write_text(output / "report.html", _html(parts, grids, figures))
-    return [f"{part.title}: {part.verdict}" for part in parts]
+    return _verdicts(parts)
+
+
+def _verdicts(parts: Sequence[Section]) -> list[str]:
+    """Settings of one verdict in one line, named where they are few."""
+    titles: dict[str, list[str]] = {}
+    for part in parts:
+        titles.setdefault(part.verdict, []).append(part.title)
+    return [
+        f"{', '.join(of) if len(of) <= FEW else f'{len(of)} settings'}: {verdict}" for verdict, of in titles.items()
+    ]
 
 
 def _latest(read: Mapping[Path, dict[str, Any]]) -> list[Facts]:
@@ -74,15 +91,14 @@ def _latest(read: Mapping[Path, dict[str, Any]]) -> list[Facts]:
     return list(found.values())
 
 
-def _samples(places: Sequence[Path], records: Sequence[Mapping[str, Any]]) -> tuple[dict[str, Any], dict[str, Path]]:
+def _samples(places: Sequence[Path], records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Images of the runs whose samples are in a place or beside it, by run id."""
     images: dict[str, Any] = {}
-    folders: dict[str, Path] = {}
     for place in places:
         for root in (place, place.parent, place.parent.parent):
             for run_id, shown in StoredSamples(root, records).items() if root.is_dir() else ():
                 images.setdefault(run_id, shown)
-                folders.setdefault(run_id, root / run_id)
-    return images, folders
+    return images
 
 
 def _figures(records: Sequence[Mapping[str, Any]], folder: Path) -> list[Figure]:

@@ -8,7 +8,9 @@ from typing import Any
 
 import torch
 
+from ..core.identity import canonical, short_hash
 from ..core.randomness import initial_noise, label_sequence
+from ..experiments.benchmark import Networks
 from ..experiments.records import to_frame
 from ..leaderboard.comparison.equal_cfg import with_equal_cfg
 from ..leaderboard.comparison.strengths import KEYS, read_strengths, strength_file
@@ -23,7 +25,8 @@ from .rebuild import rebuild
 def strengths(
     records: Iterable[Mapping[str, Any]], output: Path, device: torch.device, samples: int = 64
 ) -> Iterator[tuple[Mapping[str, Any], float]]:
-    """Each record with its mean w_e; what was measured before on as many samples is read.
+    """Each record with its mean w_e, those on the same networks after each other; what was measured before on as many
+    samples is read.
 
     Args:
         records: valid ones.
@@ -34,19 +37,20 @@ def strengths(
     Raises:
         UserError: as :func:`guidance_bench.report.rebuild.rebuild`; a network without a null label.
     """
-    networks: dict[Any, Any] = {}
-    for record in records:
+    kept: dict[str, Networks] = {}
+    for record in sorted(records, key=lambda record: canonical(record["spec"]["networks"])):
         path = strength_file(output, record["run_id"])
         if path.is_file():
-            kept = read_sealed(path, KEYS)
-            if kept["samples"] == samples:
-                yield record, kept["mean"]
+            known = read_sealed(path, KEYS)
+            if known["samples"] == samples:
+                yield record, known["mean"]
                 continue
         runner, setting = rebuild(record, output, device)
         seed = record["spec"]["seed"]
-        key = (record["spec"]["benchmark"]["name"], record["spec"]["precision"], seed)
-        runner._networks = networks.setdefault(key, runner._networks)
-        made = runner.networks(seed)
+        key = short_hash([runner.benchmark.recipes(seed), runner.precision])
+        if key not in kept:
+            kept = {key: runner.networks(seed)}  # no more than one pair at a time is in memory
+        made = kept[key]
         method, _ = runner.prepare(setting.create(), made, seed)
         count = min(samples, runner.benchmark.samples)
         labels = label_sequence(runner.benchmark.labels, runner.benchmark.samples, runner.benchmark.num_classes, seed)
@@ -71,5 +75,5 @@ def draw_trajectories(records: Sequence[Mapping[str, Any]], output: Path) -> lis
             figure = trajectory_figure(with_equal_cfg(table, kept))
             if figure is not None:
                 stem = output / "strength" / ("trajectory" if len(found) == 1 else f"trajectory-{protocol}")
-                written.append(save(figure, stem, f"{table.benchmark}: w_e and size of the update over t"))
+                written.append(save(figure, stem, f"{table.title}: w_e and size of the update over t"))
     return written

@@ -19,7 +19,7 @@ from ..storage.pinned import pinned
 from .data.dataset import InMemory
 from .data.draws import Batch
 from .execution import Execution
-from .recipe import TrainingRecipe
+from .recipe import TrainingRecipe, seeded
 from .trainer import Trainer
 
 SAVE_EVERY_SECONDS = 10.0
@@ -36,7 +36,7 @@ class Recipe:
         config: the backbone's parameters.
         data: name and sha256 of the training set.
         steps, batch, learning_rate, weight_decay, warmup: of AdamW; the rate warms up linearly and decays as a
-        cosine to zero.
+            cosine to zero.
         ema: decay of the averaged weights, which are the ones kept.
         label_drop: probability of replacing a label by the null label.
         tap_weight: weight of the internal head's loss.
@@ -89,9 +89,7 @@ class Recipe:
 
 def untrained(recipe: Mapping[str, Any]) -> Backbone:
     """The network of a recipe as it is before training, from the recipe's seed."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(recipe["seed"])
-        return BACKBONES.create(recipe["backbone"], **recipe["config"]).build()
+    return seeded(BACKBONES.create(recipe["backbone"], **recipe["config"]), recipe["seed"])
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from ..storage.pinned import pinned
 from .data.dataset import InMemory, TrainingData
 from .data.source import Source, open_source
 from .execution import Execution, explained
-from .recipe import RECIPES, RecipeBase, TrainingRecipe, decay_name
+from .recipe import RECIPES, RecipeBase, TrainingRecipe, decay_name, seeded
 from .tracking import check_tracker
 from .trainer import Trainer
 
@@ -136,9 +136,7 @@ def _write(trainer: Trainer, spec: dict[str, Any]) -> dict[str, Any]:
 
 def untrained(recipe: TrainingRecipe, data: TrainingData) -> Backbone:
     """The network before training, from the recipe's seed."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(recipe.seed)
-        return recipe.network(data).build()
+    return seeded(recipe.network(data), recipe.seed)
 
 
 def the_recipe(recipe: str | RecipeBase | type[RecipeBase], parameters: dict[str, Any]) -> TrainingRecipe:

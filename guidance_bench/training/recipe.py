@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+import torch
+
 from ..core.errors import UserError
 from ..core.parameters import Configurable, param
 from ..core.registry import Registry
-from ..networks.backbone import BACKBONES, BackboneConfig
+from ..networks.backbone import BACKBONES, Backbone, BackboneConfig
 from .data.dataset import TrainingData
 
 
@@ -111,6 +113,13 @@ RECIPES: Registry[RecipeBase] = Registry(
     "recipe", "guidance_bench.training.recipes", lambda: RecipeBase, "guidance_bench.recipes"
 )
 register_recipe = RECIPES.register
+
+
+def seeded(config: BackboneConfig, seed: int) -> Backbone:
+    """The network with the weights that a training of this seed begins from."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return config.build()
 
 
 def decay_name(decay: float) -> str:

@@ -180,13 +180,24 @@ def test_a_folder_of_bare_records_is_reported_in_the_order_of_settings(tmp_path,
         (tmp_path / file.name).write_bytes(file.read_bytes())
     (tmp_path / "notes.json").write_text("{}")
     assert main(["report", str(tmp_path), f"output={tmp_path / 'out'}"]) == 0
-    lines = capsys.readouterr().out.splitlines()[:-1]
-    assert len(lines) > 1 and lines == sorted(lines) and all("scale=" in line for line in lines)
+    verdict, place = capsys.readouterr().out.splitlines()
     page, text = (tmp_path / "out" / "report.html").read_text(), (tmp_path / "out" / "report.md").read_text()
+    titles = [line for line in text.splitlines() if line.startswith("## ") and "scale=" in line]
+    assert len(titles) == 4 and titles == sorted(titles)
+    assert verdict == "4 settings: not comparable: no number was published for this benchmark and method"
+    assert place.startswith("report: ")
     for words in (page, text):
         assert "network evaluations (NFE), a sample" in words and "A tolerance is the sum" not in words
         assert "its spread is not known" in words and "All settings" in words
     assert re.search(r"peak memory</th><td>[\d.]+ [MG]B<", page)
+
+
+def test_a_metric_that_not_every_draw_has_is_said():
+    whole, part = published("sit_xl_ig_cfg", 0.0, 0), published("sit_xl_ig_cfg", 0.1, 1)
+    metrics = {name: value for name, value in part["metrics"].items() if name != "recall"}
+    (found,) = sections([Facts(whole), Facts(validate(seal({**part, "metrics": metrics}), "made"))])
+    assert "metrics that not every draw has: Recall ↑" in found.unchecked
+    assert not any(line[0].startswith("Recall") for line in found.metrics)
 
 
 def test_a_method_that_is_not_known_here_is_named_whole(tmp_path):
@@ -238,7 +249,8 @@ def test_records_of_two_machines_stand_together_and_the_samples_that_came_with_t
 
 @pytest.mark.parametrize(
     ("words", "said"),
-    [(["nowhere"], "does not exist"), (["out=x"], "unknown option 'out'"), (["output=x"], "one or several runs")],
+    [(["nowhere"], "does not exist"), (["out=x"], "unknown option 'out'"), (["output=x"], "one or several runs")]
+    + [([str(DIGITS), "output=full.html"], "output='full.html' is to be a folder")],
 )
 def test_mistakes_get_one_line(words, said, capsys):
     assert main(["report", *words]) == 2

@@ -6,9 +6,16 @@ import copy
 
 import pytest
 import torch
+from commands import TINY
 
 import guidance_bench as gb
+from guidance_bench.cli.main import main
+from guidance_bench.experiments.records import read_records
+from guidance_bench.experiments.runner import Runner
 from guidance_bench.report.equivalent_cfg import cfg_equivalent_strength
+from guidance_bench.report.strength import strengths
+
+CPU = torch.device("cpu")
 
 
 @pytest.fixture(scope="module")
@@ -71,6 +78,22 @@ def test_the_samples_are_those_of_the_method_alone(network, name, monkeypatch):
     alone = gb.sample(network, method, solver, labels=torch.arange(4), noise=noise)
     assert torch.allclose(kept[0], alone, atol=1e-5)
     assert all(torch.isfinite(torch.tensor(found.means))) and len(found.means) >= 5
+
+
+def test_networks_are_made_once_for_all_runs_on_them_and_never_taken_for_others(tmp_path, monkeypatch):
+    """Two trainings of one benchmark and seed, two methods on each."""
+    for steps in (2, 3):
+        words = [f"benchmark.train_steps={steps}", "benchmark.samples=20", "benchmark.solver_steps=2", "device=cpu"]
+        assert main(["run", f"benchmark={TINY}", f"output={tmp_path}", *words]) == 0
+    made = []
+    real = Runner.networks
+    monkeypatch.setattr(
+        Runner, "networks", lambda self, seed: made.append(self.benchmark.train_steps) or real(self, seed)
+    )
+    found = {record["run_id"]: mean for record, mean in strengths(read_records(tmp_path), tmp_path, CPU, samples=8)}
+    assert sorted(made) == [2, 3] and sorted(found.values()) == pytest.approx([1.0, 1.0, 1.5, 1.5], abs=1e-4)
+    again = strengths(read_records(tmp_path), tmp_path, CPU, samples=8)
+    assert {record["run_id"]: mean for record, mean in again} == found and len(made) == 2
 
 
 def test_a_network_whose_classes_are_equal_has_no_strength(network):

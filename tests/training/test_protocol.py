@@ -195,8 +195,9 @@ def test_the_command_trains_and_its_mistakes_are_one_line(tmp_path, capsys):
         assert said in capsys.readouterr().err
     assert main(["train", "recipe=nope", "data=digits"]) == 2
     assert "unknown recipe 'nope'" in capsys.readouterr().err
-    assert main(["train", "recipe=digits_sit_ig", "data=digit"]) == 2
-    assert "did you mean 'digits'" in capsys.readouterr().err
+    for data, said in (("digit", "did you mean 'digits'"), ("digits:here", "takes no path"), ("folder:", "no path")):
+        assert main(["train", "recipe=digits_sit_ig", f"data={data}"]) == 2
+        assert said in capsys.readouterr().err
 
 
 class Shaped(ImageArray):

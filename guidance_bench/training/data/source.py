@@ -48,10 +48,9 @@ def open_source(text: str, **options: Any) -> TrainingData:
         UserError: no such source, or as its :meth:`Source.load`.
     """
     name, colon, path = text.partition(":")
-    entry = SOURCES.entry(name)
+    fields = {parameter.name for parameter in SOURCES.parameters(name)}
     if colon and not path:
         raise UserError(f"data={text!r} names no path behind the colon")
-    source = SOURCES.create(name, **({"path": path} if path else {}), **options)
-    if path and "path" not in {p.name for p in SOURCES.parameters(entry.name)}:
+    if path and "path" not in fields:
         raise UserError(f"data={text!r}: source {name!r} takes no path")
-    return source.load()
+    return SOURCES.create(name, **({"path": path} if path else {}), **options).load()
