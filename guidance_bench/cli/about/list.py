@@ -19,12 +19,13 @@ from ..options import wants_help
 
 HELP = """\
 guidance-bench list [backbones|methods|solvers|benchmarks|metrics|recipes
-                      |sources ...]
+                      |sources|rows ...]
 
 What there is, with parameters, counted cost, paper, and where a plug-in comes
-from. BibTeX of a method's paper: guidance-bench cite METHOD"""
+from; rows: what papers printed, each to be repeated by one command. BibTeX of a
+method's paper: guidance-bench cite METHOD"""
 
-KINDS = ("backbones", "methods", "solvers", "benchmarks", "metrics", "recipes", "sources")
+KINDS = ("backbones", "methods", "solvers", "benchmarks", "metrics", "recipes", "sources", "rows")
 #: Of a kept list.
 KEYS = ("state", "text")
 

@@ -13,8 +13,11 @@ from ...core.parameters import Parameter
 from ...core.registry import Registry
 from ...experiments.benchmark import BENCHMARKS
 from ...guidance.method import METHODS
+from ...leaderboard.metric_columns import column_of
+from ...leaderboard.setting_texts import plain
 from ...metrics.base import METRICS
 from ...networks.backbone import BACKBONES
+from ...report.tolerance import DECIMALS
 from ...sampling.dry_run import counting_network
 from ...sampling.ledger import Ledger
 from ...sampling.sampler import sample
@@ -36,7 +39,7 @@ STEPS = 20
 
 def listing(kinds: Sequence[str] = ()) -> str:
     """The text for the kinds asked for; none asked: all."""
-    return "\n\n".join(_section(kind) for kind in kinds or REGISTRIES)
+    return "\n\n".join(_rows() if kind == "rows" else _section(kind) for kind in kinds or (*REGISTRIES, "rows"))
 
 
 def _section(kind: str) -> str:
@@ -62,6 +65,28 @@ def _entry(registry: Registry, name: str) -> list[str]:  # type: ignore[type-arg
     if paper := getattr(entry.cls, "paper", ""):
         lines += _wrap(f"paper: {paper}", " " * 18, " " * 25)
     return lines
+
+
+def _rows() -> str:
+    """What papers printed, by the benchmark that repeats it."""
+    lines, seen = ["ROWS"], []
+    for name in BENCHMARKS.names():
+        declaration = getattr(BENCHMARKS.entry(name).cls, "declaration", None)
+        declared = declaration() if declaration else None
+        if declared is None or declared in seen:
+            continue
+        seen.append(declared)
+        lines += _wrap(f"guidance-bench run benchmark={name} row=NAME", "  ", "  ")
+        for row, one in declared.rows.items():
+            method = " ".join([one.method, *(f"{key}={plain(value)}" for key, value in one.parameters.items())])
+            numbers = ", ".join(
+                f"{column_of(metric, 'inception').title} {value:.{DECIMALS[metric]}f}"
+                for metric, value in one.numbers.items()
+            )
+            lines += _wrap(f"{row}  {method} on {declared.backbones[one.backbone].title}: {numbers}", "    ", " " * 18)
+            if one.not_printed:
+                lines += _wrap(f"not printed: {', '.join(one.not_printed)}", " " * 18, " " * 20)
+    return "\n".join(lines)
 
 
 def _wrap(text: str, first: str, rest: str) -> list[str]:
