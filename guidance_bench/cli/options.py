@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from ..core.errors import UserError, did_you_mean
@@ -27,6 +27,23 @@ def split_options(arguments: Sequence[str], defaults: dict[str, str]) -> tuple[l
     given = dict(a.split("=", 1) for a in arguments if "=" in a)
     check_options(given, defaults)
     return positional, {**defaults, **given}
+
+
+#: Options that name the files of plug-ins.
+PLUGINS = {"benchmark": "", "method": "", "solver": ""}
+
+
+def load_plugins(options: Mapping[str, str]) -> None:
+    """Load the files of :data:`PLUGINS`, so that records made with them can be made again.
+
+    Raises:
+        UserError: a file that does not exist, cannot be loaded or registers nothing.
+    """
+    from ..experiments.hydra_schema import GROUPS
+
+    for kind in PLUGINS:
+        if options[kind]:
+            GROUPS[kind].load_file(options[kind])
 
 
 def whole_number(name: str, text: str, least: int, most: int = 10**9) -> int:

@@ -32,8 +32,8 @@ def select_runs(word: str, pool: Sequence[Record]) -> list[Record]:
     if not found:
         known = sorted({record["spec"]["method"]["name"] for record in pool})
         raise UserError(
-            f"{word!r} is no path, no id of a run and no method with records (methods: {', '.join(known[:40])})"
-            f"{did_you_mean(word, known)}"
+            f"{word!r} is no path, no id of a run and no method with records here; records=FOLDER says where yours are "
+            f"(methods here: {', '.join(known[:40])}){did_you_mean(word, known)}"
         )
     return found
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import copy
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -94,6 +97,19 @@ def test_networks_are_made_once_for_all_runs_on_them_and_never_taken_for_others(
     assert sorted(made) == [2, 3] and sorted(found.values()) == pytest.approx([1.0, 1.0, 1.5, 1.5], abs=1e-4)
     again = strengths(read_records(tmp_path), tmp_path, CPU, samples=8)
     assert {record["run_id"]: mean for record, mean in again} == found and len(made) == 2
+
+
+def test_the_strength_of_ones_own_method_takes_its_file(tmp_path):
+    own = str(Path(__file__).parents[1] / "plugins" / "late_cfg.py")
+    words = ["benchmark.train_steps=2", "benchmark.samples=20", "lineup=false", f"output={tmp_path}", "device=cpu"]
+    assert main(["run", f"benchmark={TINY}", f"method={own}", *words]) == 0
+    told = ["strength", str(tmp_path), f"output={tmp_path}", "samples=8", "device=cpu", f"benchmark={TINY}"]
+    program = [sys.executable, "-m", "guidance_bench", *told]
+    without, done = (
+        subprocess.run([*program, *more], capture_output=True, text=True) for more in ([], [f"method={own}"])
+    )
+    assert without.returncode == 2 and "unknown method 'late_cfg'" in without.stderr
+    assert done.returncode == 0 and "late_cfg" in done.stdout and " w_e " in done.stdout
 
 
 def test_a_network_whose_classes_are_equal_has_no_strength(network):

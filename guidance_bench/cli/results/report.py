@@ -8,16 +8,16 @@ from pathlib import Path
 from ...core.console import say
 from ...core.errors import UserError
 from ..names import check_path
-from ..options import split_options, wants_help
+from ..options import PLUGINS, load_plugins, split_options, wants_help
 
 HELP = """\
 guidance-bench report RUN|FOLDER... [output=report]
-                      [benchmark=FILE.py] [method=FILE.py]
+                      [benchmark=FILE.py] [method=FILE.py] [solver=FILE.py]
 
   RUN, FOLDER   records, folders of runs, or folders with records
   output        where report.md, report.html (one file that needs nothing
                 beside it) and figures go
-  benchmark, method   the file of a plug-in that runs were made with
+  benchmark, method, solver   the file of a plug-in that runs were made with
 
 What was run and with what, hashes, every draw, and each metric beside its
 published number: difference, tolerance and how that was derived, and the
@@ -34,18 +34,15 @@ def command(arguments: Sequence[str]) -> int:
     if wants_help(arguments):
         print(HELP)
         return 0 if arguments else 2
-    words, options = split_options(arguments, {"output": "report", "benchmark": "", "method": ""})
+    words, options = split_options(arguments, {"output": "report", **PLUGINS})
     if not words:
         raise UserError("report takes one or several runs or folders of records")
     for word in words:
         check_path(word, "a record, a run or a folder of records")
 
-    from ...experiments.hydra_schema import GROUPS
     from ...report.publish import report
 
-    for group in ("benchmark", "method"):
-        if options[group]:
-            GROUPS[group].load_file(options[group])
+    load_plugins(options)
     output = Path(options["output"]).expanduser()
     for line in report([Path(word).expanduser() for word in words], output):
         say(line)

@@ -8,10 +8,11 @@ from pathlib import Path
 from ...core.console import say
 from ...core.errors import UserError
 from ..names import check_path
-from ..options import split_options, wants_help, whole_number
+from ..options import PLUGINS, load_plugins, split_options, wants_help, whole_number
 
 HELP = """\
 guidance-bench strength RUNS [samples=64] [output=outputs] [device=auto]
+                        [benchmark=FILE.py] [method=FILE.py] [solver=FILE.py]
 
 How strong is a method in units of CFG? For each run the scale of CFG whose
 velocity the method's comes closest to (w_e), and the size of its update
@@ -22,7 +23,8 @@ over time is drawn. Its evaluations are no cost of the method.
   RUNS      a record, or a folder of records such as an output folder
   samples   of each run, the first so many
   output    where the networks are, and where strength/RUN.json and the figure
-            strength/trajectory.png (.svg, .pdf) go"""
+            strength/trajectory.png (.svg, .pdf) go
+  benchmark, method, solver   the file of a plug-in that runs were made with"""
 
 
 def command(arguments: Sequence[str]) -> int:
@@ -34,7 +36,7 @@ def command(arguments: Sequence[str]) -> int:
     if wants_help(arguments):
         print(HELP)
         return 0 if arguments else 2
-    words, options = split_options(arguments, {"samples": "64", "output": "outputs", "device": "auto"})
+    words, options = split_options(arguments, {"samples": "64", "output": "outputs", "device": "auto", **PLUGINS})
     if len(words) != 1:
         raise UserError("strength takes one record or folder of records: guidance-bench strength outputs")
     count = whole_number("samples", options["samples"], 1)
@@ -48,6 +50,7 @@ def command(arguments: Sequence[str]) -> int:
     from ...core.environment import pick_device
     from ...report.strength import draw_trajectories, strengths
 
+    load_plugins(options)
     for record, mean in strengths(records, Path(options["output"]), pick_device(options["device"]), count):
         say(f"{record['run_id']}  {record['spec']['method']['name']:<24} w_e {mean:.3f}")
     for figure in draw_trajectories(records, Path(options["output"])):

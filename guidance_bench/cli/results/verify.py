@@ -9,11 +9,11 @@ from typing import Any
 from ...core.console import say
 from ...core.errors import UserError
 from ..names import check_path
-from ..options import split_options, wants_help
+from ..options import PLUGINS, load_plugins, split_options, wants_help
 
 HELP = """\
 guidance-bench verify RECORD [samples=64|all] [output=outputs] [device=auto]
-                      [benchmark=FILE.py] [method=FILE.py]
+                      [benchmark=FILE.py] [method=FILE.py] [solver=FILE.py]
 guidance-bench verify RECORD... samples=none
 
 Checks a record: its seal and name, whether this program gives the same run, the
@@ -33,7 +33,7 @@ file is named as for run.
 Exit status 0: nothing differs; 1: something does."""
 
 
-DEFAULTS = {"samples": "64", "output": "outputs", "device": "auto", "benchmark": "", "method": "", "solver": ""}
+DEFAULTS = {"samples": "64", "output": "outputs", "device": "auto", **PLUGINS}
 
 
 def command(arguments: Sequence[str]) -> int:
@@ -52,13 +52,10 @@ def command(arguments: Sequence[str]) -> int:
     for word in words:
         check_path(word, "the JSON file of a record")
     from ...core.environment import pick_device
-    from ...experiments.hydra_schema import GROUPS
     from ...report.checks import text_of, verified
     from ...report.verify import verify
 
-    for group, registry in GROUPS.items():
-        if options[group]:
-            registry.load_file(options[group])
+    load_plugins(options)
     paths = [path / "record.json" if path.is_dir() else path for path in map(Path, words)]
     if count == "none":
         return glance_at(paths, pick_device(options["device"]))

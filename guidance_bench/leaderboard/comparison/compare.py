@@ -107,7 +107,10 @@ def _side(table: Any, ids: set[str]) -> tuple[str, dict[str, dict[int, float]]]:
         return f"{name} {row['setting']}".strip(), {c.name: by_seed(row, c.name) for c in table.metrics}
     chosen = choice_by_seed(settings, table.primary)
     if not chosen:
-        raise UserError(f"{name} has {len(settings)} settings and too few seeds to choose among them: give one setting")
+        raise UserError(
+            f"{name} has {len(settings)} settings and too few seeds to choose among them: give the runs of one, "
+            f"such as {','.join(settings.iloc[0]['run_ids'])}"
+        )
     values = {c.name: _picked(settings, chosen, c.name) for c in table.metrics}
     return f"{name}, best of {len(settings)} settings on the other seeds", values
 
