@@ -49,16 +49,8 @@ def aggregate(frame: pd.DataFrame, metrics: Sequence[str] | None = None) -> pd.D
                 f"no run has the metric {name!r} (they have: {', '.join(known)}){did_you_mean(name, known)}"
             )
     runs = distinct_runs(frame).sort_values(["seed", "run_id"], ignore_index=True)
-    keys = [runs["protocol"], runs["method"], runs["parameters"].map(canonical)]
     costs = [str(c) for c in runs.columns if str(c).startswith("cost.")]
-    numbers = {name: runs[name].to_numpy(dtype=float) for name in (*names, *costs)}
-    others = {name: runs[name].tolist() for name in (*SHARED, "method", "parameters", "seed", "run_id")}
-    groups = runs.groupby(keys, sort=True).indices
-    rows = [_setting_row(np.sort(groups[key]), numbers, others, names) for key in sorted(groups)]
-    rows.sort(
-        key=lambda r: (r["benchmark"], r["protocol"], r["method"] != "none", r["method"], sort_key(r["parameters"]))
-    )
-    settings = pd.DataFrame(rows)
+    settings = pd.DataFrame(_columns(runs, _settings(runs), names, costs))
     texts = [_texts(group) for _, group in settings.groupby(["protocol", "method"], sort=False)]
     settings.insert(list(settings.columns).index("parameters") + 1, "setting", pd.concat(texts))
     return settings
@@ -72,27 +64,53 @@ def distinct_runs(frame: pd.DataFrame) -> pd.DataFrame:
     return runs.assign(method=runs["method"].where(codes == 1, renamed))
 
 
-def _setting_row(
-    places: NDArray[Any],
-    numbers: Mapping[str, NDArray[np.float64]],
-    others: Mapping[str, list[Any]],
-    metrics: Sequence[str],
+def _settings(runs: pd.DataFrame) -> list[NDArray[Any]]:
+    """The places of each setting's runs, in the order of the table."""
+    keys = [runs["protocol"], runs["method"], runs["parameters"].map(canonical)]
+    groups = runs.groupby(keys, sort=True).indices
+    told = {name: runs[name].tolist() for name in ("benchmark", "protocol", "method", "parameters")}
+
+    def rank(places: NDArray[Any]) -> tuple[Any, ...]:
+        benchmark, protocol, method, parameters = (column[places[0]] for column in told.values())
+        return benchmark, protocol, method != "none", method, sort_key(parameters)
+
+    return sorted((np.sort(groups[key]) for key in sorted(groups)), key=rank)
+
+
+def _columns(
+    runs: pd.DataFrame, settings: Sequence[NDArray[Any]], metrics: Sequence[str], costs: Sequence[str]
 ) -> dict[str, Any]:
-    """One setting from its runs' places in the columns; arrays, because a frame a setting costs milliseconds."""
-    row: dict[str, Any] = {name: others[name][places[0]] for name in (*SHARED, "method", "parameters")}
-    runs = {"seeds": "seed", "run_ids": "run_id"}
-    row |= {"n": len(places), **{title: [others[name][i] for i in places] for title, name in runs.items()}}
+    """One row a setting; whole columns, because a frame or a row a setting costs milliseconds."""
+    columns: dict[str, Any] = {}
+    for name in (*SHARED, "method", "parameters"):
+        values = runs[name].tolist()
+        columns[name] = [values[places[0]] for places in settings]
+    columns["n"] = [len(places) for places in settings]
+    for title, name in (("seeds", "seed"), ("run_ids", "run_id")):
+        values = runs[name].tolist()
+        columns[title] = [[values[i] for i in places] for places in settings]
     for name in metrics:
-        values = numbers[name][places]
-        known = values[~np.isnan(values)]
-        spread = float(known.std(ddof=1)) if len(known) > 1 else math.nan
-        row |= {name: _mean(known), f"{name}.sd": spread, f"{name}.values": values.tolist()}
-    costs = (name for name in numbers if name not in metrics)
-    return row | {name: _mean(one[~np.isnan(one)]) for name in costs for one in (numbers[name][places],)}
+        numbers = runs[name].to_numpy(dtype=float)
+        columns[name], columns[f"{name}.sd"] = _over_runs(numbers, settings)
+        columns[f"{name}.values"] = [numbers[places].tolist() for places in settings]
+    return columns | {name: _over_runs(runs[name].to_numpy(dtype=float), settings)[0] for name in costs}
 
 
-def _mean(values: NDArray[np.float64]) -> float:
-    return float(values.mean()) if len(values) else math.nan
+def _over_runs(
+    numbers: NDArray[np.float64], settings: Sequence[NDArray[Any]]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Mean and standard deviation over each setting's runs that have the number, all of as many runs at once."""
+    means, spreads = np.full(len(settings), math.nan), np.full(len(settings), math.nan)
+    there = ~np.isnan(numbers)
+    known = list(settings) if there.all() else [places[there[places]] for places in settings]
+    counts = np.array([len(places) for places in known])
+    for count in set(counts.tolist()) - {0}:
+        rows = np.flatnonzero(counts == count)
+        block = numbers[np.array([known[row] for row in rows])]
+        means[rows] = block.mean(axis=1)
+        if count > 1:
+            spreads[rows] = block.std(axis=1, ddof=1)
+    return means, spreads
 
 
 def _texts(group: pd.DataFrame) -> pd.Series[str]:

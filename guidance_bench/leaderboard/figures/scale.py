@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ...core.identity import canonical
+from ...core.identity import canonical, once
 from ..metric_columns import format_means
 from ..setting_texts import plain, short, swept_parameter
 from .style import INK, NEUTRAL, RING, Look, arrow, canvas, ceiling, head, looks, mark_hidden, scale_axis
@@ -57,10 +57,11 @@ def scale_figure(table: Table) -> Canvas | None:
 
 def _panel(axes: Axes, table: Table, method: str, parameter: str, look: Look) -> None:
     metric = table.primary.name
-    values = table.runs.loc[table.runs["method"] == method, metric].tolist()
-    scale_axis(axes, [*values, *_neutral(table)], ceiling(table))
-    own = table.settings[table.settings["method"] == method]
-    for number, (label, runs) in enumerate(_apart(table.runs[table.runs["method"] == method], parameter)):
+    needed = ["parameters", metric]  # rows are copied, and there is a column for each parameter of each method
+    every = table.runs.loc[table.runs["method"] == method, needed]
+    scale_axis(axes, [*every[metric], *_neutral(table)], ceiling(table))
+    own = table.settings.loc[table.settings["method"] == method, needed]
+    for number, (label, runs) in enumerate(_apart(every, parameter)):
         x = [p[parameter] for p in runs["parameters"]]
         _curve(axes, x, runs[metric].tolist(), look, linestyle=LINES[number % 4], label=label or None)
     for value in _neutral(table):
@@ -70,7 +71,7 @@ def _panel(axes: Axes, table: Table, method: str, parameter: str, look: Look) ->
     best = table.best[table.best["method"] == method].iloc[0]
     chosen = best["parameters"][parameter]
     axes.scatter(chosen, best[metric], s=RING, facecolors="none", edgecolors=INK, linewidths=0.9, zorder=2)
-    axes.set_title(short(method), loc="left", pad=15, color=look.colour)
+    axes.set_title(short(method), loc="left", pad=15, color=look.colour, y=1.0)  # given, it is not looked for
     ties = f" ({best['ties']})" if best["ties"] else ""
     words = f"best {format_means([best[metric]])[0]} at {plain(chosen)}{ties}"
     axes.text(0, 1.03, words, transform=axes.transAxes, fontsize=8)
@@ -89,7 +90,8 @@ def _apart(runs: pd.DataFrame, parameter: str) -> list[tuple[str, pd.DataFrame]]
     """
     linked = {parameter, *_linked(runs["parameters"].tolist(), parameter)}
     others = [{k: v for k, v in p.items() if k not in linked} for p in runs["parameters"]]
-    differ = [k for k in others[0] if len({canonical(o.get(k)) for o in others}) > 1]
+    text = once(canonical)
+    differ = [k for k in others[0] if len({text(o.get(k)) for o in others}) > 1]
     names = [", ".join(f"{k}={plain(o.get(k))}" for k in differ) for o in others]
     return [(str(name), rows) for name, rows in runs.groupby(np.array(names, dtype=object), sort=True)]
 

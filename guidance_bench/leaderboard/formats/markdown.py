@@ -5,6 +5,8 @@ from __future__ import annotations
 from ..sheets import Cell, Sheet
 from .rows import printable, rows_of
 
+ESCAPES = str.maketrans({sign: f"\\{sign}" for sign in "\\`*_|<>[]"})
+
 
 def markdown(sheet: Sheet) -> str:
     """A GitHub table; best values in bold, ids of runs as code."""
@@ -25,7 +27,4 @@ def _markdown_cell(cell: Cell) -> str:
 
 def escape_markdown(text: str) -> str:
     """Text that Markdown shows as it is."""
-    text = printable(text)
-    for sign in "\\`*_|<>[]":
-        text = text.replace(sign, f"\\{sign}")
-    return " ".join(text.split())
+    return printable(text).translate(ESCAPES)

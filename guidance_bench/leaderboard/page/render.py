@@ -10,11 +10,12 @@ import base64
 import gzip
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ...core.identity import canonical
+from ...core.identity import canonical, once
 from ...experiments.specification import protocol_of
 from ..captions import bias_note, protocol_facts
 from ..comparison.paired import HOW
@@ -95,7 +96,7 @@ def _board(table: Table, records: Mapping[str, Mapping[str, Any]]) -> dict[str, 
         "best": _metric_first(best_sheet(table.best, table.metrics)),
         "again": [] if table.again.empty else reproduction_sheet(table.again, table.metrics),
         "index": [list(table.settings.index).index(i) for i in table.best.index],
-        "environments": _distinct([_environment(record) for record in own]),
+        "environments": _distinct([record["environment"] for record in own], _environment),
         "evaluators": _distinct([record["evaluator"] for record in own]),
         "definition": _pretty(protocol_of(own[0]["spec"])),
     }
@@ -154,19 +155,16 @@ def unpack(page: str) -> Any:
     return json.loads(gzip.decompress(base64.b64decode(text)))
 
 
-def _environment(record: Mapping[str, Any]) -> dict[str, Any]:
-    environment = record["environment"]
+def _environment(environment: Mapping[str, Any]) -> dict[str, Any]:
     packages = environment.get("packages", {})
     facts = {key: environment[key] for key in ENVIRONMENT if environment.get(key) is not None}
     return facts | {"packages": ", ".join(f"{name} {version}" for name, version in sorted(packages.items()))}
 
 
-def _distinct(facts: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Each once, with the number of runs it holds for."""
-    counts: dict[str, int] = {}
-    for fact in facts:
-        counts[canonical(fact)] = counts.get(canonical(fact), 0) + 1
-    return [{"facts": json.loads(text), "runs": count} for text, count in counts.items()]
+def _distinct(parts: Sequence[Any], shown: Callable[[Any], Any] = dict) -> list[dict[str, Any]]:
+    """What is shown of each part, each once, with the number of runs it holds for."""
+    text = once(lambda part: canonical(shown(part)))
+    return [{"facts": json.loads(facts), "runs": count} for facts, count in Counter(map(text, parts)).items()]
 
 
 def _pretty(value: Any) -> str:
