@@ -14,8 +14,9 @@ from ..experiments.runner import title as named
 from ..experiments.specification import protocol_of
 from ..guidance.method import METHODS
 from .checks import Check
+from .claims import OWN_RECORD
 from .facts import Facts, checked, costs, earlier, environment, hashes, heading, protocol
-from .published_rows import NOT_COMPARABLE, Comparison, compare
+from .published_rows import NOT_COMPARABLE, REPRODUCED, Comparison, compare
 from .tolerance import DECIMALS
 
 Record = Mapping[str, Any]
@@ -97,6 +98,9 @@ def _verdict(found: Comparison | None, checks: Sequence[Check]) -> str:
     wrong = [check for check in checks if check.verdict == "differs"]
     if wrong:
         return f"a record does not hold what it says: {wrong[0].what}: {wrong[0].words}"
+    own = [check for check in checks if check.what == OWN_RECORD]
+    if found is None and own and all(check.verdict == "ok" for check in own):
+        return f"{REPRODUCED}: {own[0].words}"
     if found is None:
         return f"{NOT_COMPARABLE}: no number was published for this benchmark and method"
     row = f"row {found.name} ({found.row.source}; {found.row.version})"

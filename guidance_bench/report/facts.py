@@ -67,7 +67,7 @@ def earlier(runs: Sequence[Facts]) -> list[tuple[str, str]]:
     for run in runs:
         for other in run.earlier:
             title = f"{run.record['run_id']} on {other['environment'].get('device', '?')}, {other['time']}"
-            pairs.append((title, _apart(run.record, other)))
+            pairs.append((title, apart(run.record, other)))
     return pairs
 
 
@@ -126,6 +126,18 @@ def costs(group: Sequence[Record]) -> list[tuple[str, str]]:
     ]
 
 
+def apart(record: Record, other: Record) -> str:
+    """How another record of the same run lies to this one: its samples, and each metric with the difference."""
+    same = other["samples"].get("digest") == record["samples"].get("digest")
+    names = [name for name in record["metrics"] if name in other["metrics"]]
+    shown = [
+        f"{heading(n, record)} {other['metrics'][n]['mean']:.4f} "
+        f"({other['metrics'][n]['mean'] - record['metrics'][n]['mean']:+.2g})"
+        for n in names
+    ]
+    return f"{'the same samples' if same else 'samples with other bits'}; {', '.join(shown)}"
+
+
 def heading(column: str, record: Record) -> str:
     """What a table calls a metric of a record."""
     return column_of(column, str(record["evaluator"].get("name", "?"))).heading
@@ -138,17 +150,6 @@ def _words(value: Any) -> str:
 
 def _call(thing: Mapping[str, Any]) -> str:
     return " ".join([thing["name"], *(f"{name}={_words(value)}" for name, value in thing["parameters"].items())])
-
-
-def _apart(record: Record, other: Record) -> str:
-    same = other["samples"].get("digest") == record["samples"].get("digest")
-    names = [name for name in record["metrics"] if name in other["metrics"]]
-    shown = [
-        f"{heading(n, record)} {other['metrics'][n]['mean']:.4f} "
-        f"({other['metrics'][n]['mean'] - record['metrics'][n]['mean']:+.2g})"
-        for n in names
-    ]
-    return f"{'the same samples' if same else 'samples with other bits'}; {', '.join(shown)}"
 
 
 def _sums(value: Any, place: str = "") -> list[tuple[str, str]]:

@@ -85,7 +85,7 @@ def _latest(read: Mapping[Path, dict[str, Any]]) -> list[Facts]:
     for file, record in sorted(read.items(), key=lambda pair: str(pair[1]["time"])):
         before = found.get(record["run_id"])
         earlier = [*before.earlier, before.record] if before else []
-        checks = [arithmetic(record), project_record(record, file), *witness(record, file)]
+        checks = [arithmetic(record), project_record(record), *witness(record, file)]
         others = [other for other in earlier if other["sha256"] != record["sha256"]]
         found[record["run_id"]] = Facts(record, file, checks, others)
     return list(found.values())

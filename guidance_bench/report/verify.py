@@ -26,12 +26,10 @@ from ..features.feature_set import FeatureSet
 from ..sampling.blocks import BlockMaker
 from ..storage.sample_store import Digest, SampleStore
 from .checks import Check, compared, verified
-from .claims import arithmetic, project_record, witness
+from .claims import SAME, alike, arithmetic, project_record, witness
 from .kept_samples import Apart, KeptSamples
 from .rebuild import differences, rebuild
 
-#: Metrics made again by the same code on the same machine agree to this; what is left is the order of sums.
-SAME = 1e-6
 #: Metrics of samples that are not the record's bit for bit agree within so many errors of one draw (block jackknife).
 ERRORS, BLOCKS = 3.0, 10
 #: Where only rounding differs, images differ by at most so many grey levels of 255 in the mean. fp32: thirty-four runs
@@ -86,7 +84,7 @@ def glance(path: Path, device: torch.device) -> list[Check]:
 def _told(record: Mapping[str, Any], path: Path) -> list[Check]:
     """What the record and the files beside it tell."""
     sealed = Check("seal", "ok", "the record is what was sealed, and its name is that of its specification")
-    return [sealed, arithmetic(record), project_record(record, path), *witness(record, path)]
+    return [sealed, arithmetic(record), project_record(record), *witness(record, path)]
 
 
 def _specified(record: Mapping[str, Any], device: torch.device) -> Check:
@@ -230,7 +228,7 @@ class _Verification:
         wrong = [
             f"{name} is {value:.6g}, the record says {then:.6g}"
             for name, value in values.items()
-            if not math.isclose(value, then := self._recorded(name), rel_tol=SAME, abs_tol=1e-9)
+            if not alike(value, then := self._recorded(name))
         ]
         return self._judged("metrics", not wrong, f"all {len(values)} made again", "; ".join(wrong[:2]))
 

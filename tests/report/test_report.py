@@ -228,6 +228,19 @@ def test_a_record_that_was_altered_and_sealed_anew_is_said_in_its_verdict(tmp_pa
     assert f"frechet_distance_digits_cnn is {told:.6g} there, 0.5 here" in said
 
 
+def test_a_run_of_the_projects_made_again_is_told_as_that(tmp_path, capsys):
+    """The same samples and metrics at another time and place; a copy of the file is no run of one's own."""
+    file = sorted(DIGITS.glob("*.json"))[0]
+    record = json.loads(file.read_text())
+    for name, change, said in (
+        ("again", {"time": "2030-01-01T00:00:00Z"}, "reproduced: samples, metrics and evaluator are those of the"),
+        ("copy", {}, "not comparable: no number was published"),
+    ):
+        (tmp_path / f"{name}.json").write_text(json.dumps(seal(record | change)))
+        assert main(["report", str(tmp_path / f"{name}.json"), f"output={tmp_path / name}"]) == 0
+        assert said in capsys.readouterr().out
+
+
 def test_records_of_two_machines_stand_together_and_the_samples_that_came_with_them_are_shown(tmp_path):
     """A tuning run that was made on a GPU and on a CPU: the later one counts, the earlier is told with differences."""
     folder = DIGITS.parents[1] / "fashion_mnist_tune"

@@ -228,17 +228,24 @@ def test_numbers_that_do_not_follow_from_each_other_are_found(made, tmp_path, ca
     assert f"differs      arithmetic     do not follow from its other numbers: {FD}, cost.images_per_second" in said
 
 
-def test_an_altered_copy_of_a_committed_record_is_found_without_its_samples(tmp_path):
+def test_an_altered_copy_of_a_committed_record_is_found_without_its_samples():
     from guidance_bench.report.claims import project_record
 
     file = sorted((Path(gb.__file__).parents[1] / "benchmarks/results/digits_full/records").glob("*.json"))[0]
     record = read_json(file)
-    assert project_record(record, tmp_path / "mine.json").verdict == "ok"
+    assert project_record(record).verdict == "not checked"  # a copy is no run of one's own
     told = record["metrics"]["frechet_distance_digits_cnn"]["mean"]
+    for share, verdict in ((0, "ok"), (1e-9, "ok"), (1e-5, "differs")):  # sums in another order, and more than that
+        value = told * (1 + share)
+        record["metrics"]["frechet_distance_digits_cnn"].update(values=[value], mean=value)
+        assert project_record(seal({**record, "time": "2030-01-01T00:00:00Z"})).verdict == verdict
     record["metrics"]["frechet_distance_digits_cnn"].update(values=[2.5], mean=2.5)
-    found = project_record(seal(record), tmp_path / "mine.json")
+    found = project_record(seal(record))
     assert found.verdict == "differs" and f"is {told:.6g} there, 2.5 here" in found.words
-    assert project_record(record, file).verdict == "not checked"
+    record["samples"]["digest"] = "0" * 64
+    found = project_record(seal(record))
+    assert found.verdict == "not checked" and "samples with other bits" in found.words
+    assert f"FD (digits CNN) ↓ {told:.4f} ({told - 2.5:+.2g})" in found.words
 
 
 def test_samples_of_another_machine_are_held_to_rounding(made, tmp_path, capsys):

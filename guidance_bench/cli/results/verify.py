@@ -53,6 +53,7 @@ def command(arguments: Sequence[str]) -> int:
         check_path(word, "the JSON file of a record")
     from ...core.environment import pick_device
     from ...report.checks import text_of, verified
+    from ...report.claims import OWN_RECORD
     from ...report.verify import verify
 
     load_plugins(options)
@@ -62,7 +63,7 @@ def command(arguments: Sequence[str]) -> int:
     made = None if count == "all" else int(count)
     checks = verify(paths[0], made, options["output"], pick_device(options["device"]), say)
     say(text_of(checks))
-    left = [check.what for check in checks if check.verdict == "not checked" and check.what != "own record"]
+    left = [check.what for check in checks if check.verdict == "not checked" and check.what != OWN_RECORD]
     fine = "; not checked: ".join(["nothing differs", *([", ".join(left)] if left else [])])
     say(fine if verified(checks) else "the record does not hold what it says")
     return 0 if verified(checks) else 1
