@@ -16,7 +16,7 @@ from guidance_bench.core.parameters import param
 from guidance_bench.experiments.benchmark import Evaluator, register_benchmark
 from guidance_bench.features.feature_set import FeatureSet
 from guidance_bench.networks.dataset import Dataset
-from guidance_bench.training.loop import Recipe
+from guidance_bench.training.for_benchmarks import Recipe
 
 from ..shared.grids import Grid, grid
 from ..shared.pixel_benchmark import TrainedBenchmark

@@ -20,7 +20,7 @@ from guidance_bench.leaderboard.figures.style import save, style
 from guidance_bench.storage.files import read_json
 from guidance_bench.storage.image_sets import ArrayImages
 from guidance_bench.storage.pixels import as_rgb
-from guidance_bench.training.loop import Recipe, train
+from guidance_bench.training.for_benchmarks import Recipe, train
 
 from ..shared.inception import BATCH, NAMES, inception_maker, save_reference
 from ..shared.own_files import into_folder

@@ -21,7 +21,7 @@ from guidance_bench.networks.dataset import Dataset
 from guidance_bench.storage.hub import Wanted
 from guidance_bench.storage.image_sets import ArrayImages
 from guidance_bench.storage.pixels import as_rgb
-from guidance_bench.training.loop import Recipe
+from guidance_bench.training.for_benchmarks import Recipe
 
 from .grids import Grid, grid
 from .inception import BATCH, NAMES, evaluator, inception_maker, wanted_inception

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from guidance_bench.experiments.benchmark import Benchmark, Networks, Setting
 from guidance_bench.sampling.solvers import SOLVERS, Solver
-from guidance_bench.training.loop import Recipe, train
+from guidance_bench.training.for_benchmarks import Recipe, train
 
 from .grids import Grid, settings
 from .pixels import to_images

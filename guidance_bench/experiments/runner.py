@@ -28,7 +28,7 @@ from ..sampling.blocks import Job, generate
 from ..sampling.dry_run import check_method
 from ..sampling.solvers import SOLVERS, Solver
 from ..storage.sample_store import SampleStore
-from ..training.loop import untrained
+from ..training.for_benchmarks import untrained
 from .benchmark import Benchmark, Evaluator, Networks, Setting
 from .evidence import WITNESS, keep_features, keeper, read_once, write_witness
 from .job_report import Report

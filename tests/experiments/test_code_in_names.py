@@ -13,7 +13,7 @@ from guidance_bench.experiments.benchmark import Setting
 from guidance_bench.experiments.runner import Runner
 from guidance_bench.experiments.specification import protocol_of
 from guidance_bench.experiments.workspace import Workspace
-from guidance_bench.training.loop import Recipe
+from guidance_bench.training.for_benchmarks import Recipe
 
 TINY = Path(__file__).parents[1] / "helpers" / "tiny_benchmark.py"
 SOLVER = """

@@ -21,7 +21,7 @@ from guidance_bench.core.parameters import param
 from guidance_bench.experiments.benchmark import Benchmark, Evaluator, Networks, Setting, register_benchmark
 from guidance_bench.features.feature_set import FeatureSet
 from guidance_bench.sampling.solvers import SOLVERS
-from guidance_bench.training.loop import Recipe, train
+from guidance_bench.training.for_benchmarks import Recipe, train
 
 calls = itertools.count()
 SHAPE = {"input_size": 8, "patch_size": 4, "in_channels": 1, "num_classes": 10, "num_heads": 2}

@@ -10,7 +10,7 @@ import torch
 from guidance_bench.networks.checkpoints import load_backbone
 from guidance_bench.networks.dataset import Dataset
 from guidance_bench.training import trainer as training
-from guidance_bench.training.loop import Recipe, train
+from guidance_bench.training.for_benchmarks import Recipe, train
 
 CPU = torch.device("cpu")
 CONFIG = {

@@ -14,7 +14,7 @@ from ...networks.backbone import Backbone
 from ...sampling.dry_run import check_method
 from ...storage.files import check_writable
 from ...storage.npz import npz_keys
-from ...training.loop import untrained
+from ...training.for_benchmarks import untrained
 from ..benchmark import Setting
 from ..runner import Runner, title
 from .cost import cost

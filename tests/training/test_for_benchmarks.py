@@ -7,9 +7,9 @@ import torch
 
 import guidance_bench as gb
 from guidance_bench.networks.dataset import Dataset
-from guidance_bench.training import loop
+from guidance_bench.training import for_benchmarks
 from guidance_bench.training.ema import EMA
-from guidance_bench.training.loop import Recipe, train
+from guidance_bench.training.for_benchmarks import Recipe, train
 from guidance_bench.training.trainer import Trainer
 
 CPU = torch.device("cpu")
@@ -49,7 +49,7 @@ def test_an_interrupted_training_ends_with_the_same_weights(tmp_path, data, monk
             raise Killed
         return real(self, batch)
 
-    monkeypatch.setattr(loop, "SAVE_EVERY_SECONDS", 0.0)
+    monkeypatch.setattr(for_benchmarks, "SAVE_EVERY_SECONDS", 0.0)
     monkeypatch.setattr(Trainer, "_take", killed_at_seven)
     with pytest.raises(Killed):
         train(RECIPE, data, tmp_path / "cut", CPU, "t")
