@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from importlib.metadata import entry_points
 from pathlib import Path
 
-from ..core.declared import declared
 from ..core.errors import UserError, unknown
+from .declared import declared
 
 #: Where the built-in entries of each kind stand, as their registries have it.
 PACKAGES = {

@@ -13,11 +13,11 @@ import pytest
 
 import guidance_bench as gb
 from guidance_bench.cli.about.speed import NAMES
+from guidance_bench.cli.declared import declared
 from guidance_bench.cli.experiments.words import as_list, options
 from guidance_bench.cli.main import VERBS, Terminated, main
 from guidance_bench.cli.names import PACKAGES
 from guidance_bench.cli.parser import help_text, option_names
-from guidance_bench.core.declared import declared
 from guidance_bench.core.errors import UserError
 from guidance_bench.experiments.hydra_schema import GROUPS, HIDDEN, RunConfig
 from guidance_bench.metrics.base import METRICS

@@ -6,12 +6,12 @@ import random
 import re
 from collections.abc import Iterator
 
+from guidance_bench.cli.declared import declared
 from guidance_bench.cli.experiments.words import GROUPS
 from guidance_bench.cli.experiments.words import options as run_options
 from guidance_bench.cli.main import VERBS
 from guidance_bench.cli.names import PACKAGES
 from guidance_bench.cli.parser import help_text, option_names
-from guidance_bench.core.declared import declared
 
 LONG = "x" * 300
 #: What a whole number of at least one is not.
