@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ..core.identity import canonical
@@ -20,6 +20,16 @@ from .published_rows import NOT_COMPARABLE, REPRODUCED, Comparison, compare
 from .tolerance import DECIMALS
 
 Record = Mapping[str, Any]
+#: (heading, pairs of name and text).
+Pairs = list[tuple[str, list[tuple[str, str]]]]
+
+
+@dataclass(frozen=True)
+class Shared:
+    """What several settings share: facts, and what was not checked of any."""
+
+    facts: Pairs
+    unchecked: list[str]
 
 
 @dataclass(frozen=True)
@@ -29,7 +39,7 @@ class Section:
     Attributes:
         title: method and parameters.
         verdict: in one line.
-        facts: (heading, pairs of name and text).
+        facts: about protocol, machine, checks, hashes and cost.
         metrics: head and lines of the table of metrics.
         differing: fields of the protocol that differ from the published row.
         tolerances: how each was derived.
@@ -41,7 +51,7 @@ class Section:
 
     title: str
     verdict: str
-    facts: list[tuple[str, list[tuple[str, str]]]]
+    facts: Pairs
     metrics: list[list[str]]
     differing: list[str]
     tolerances: list[str]
@@ -61,6 +71,32 @@ def sections(runs: Sequence[Facts]) -> list[Section]:
     return sorted(found, key=lambda part: part.title)
 
 
+def told_once(parts: Sequence[Section]) -> tuple[Shared, list[Section]]:
+    """What all of several settings share, and the settings with what is their own."""
+    if len(parts) < 2:
+        return Shared([], []), list(parts)
+    told = [{name: set(pairs) for name, pairs in part.facts} for part in parts]
+    facts = [
+        (name, [pair for pair in pairs if all(pair in one.get(name, ()) for one in told)])
+        for name, pairs in parts[0].facts
+    ]
+    unchecked = [line for line in parts[0].unchecked if all(line in part.unchecked for part in parts)]
+    shared = {name: set(pairs) for name, pairs in facts}
+    own = [
+        replace(
+            part,
+            facts=_filled([(name, [p for p in pairs if p not in shared.get(name, ())]) for name, pairs in part.facts]),
+            unchecked=[line for line in part.unchecked if line not in unchecked],
+        )
+        for part in parts
+    ]
+    return Shared(_filled(facts), unchecked), own
+
+
+def _filled(facts: Pairs) -> Pairs:
+    return [(name, pairs) for name, pairs in facts if pairs]
+
+
 def _section(runs: Sequence[Facts]) -> Section:
     group = [run.record for run in runs]
     spec, found = group[0]["spec"], compare(group)
@@ -75,7 +111,7 @@ def _section(runs: Sequence[Facts]) -> Section:
     return Section(
         title=f"{spec['benchmark']['name']}: {_setting(spec['method'])}",
         verdict=_verdict(found, [check for run in runs for check in run.checks]),
-        facts=[(name, pairs) for name, pairs in facts if pairs],
+        facts=_filled(facts),
         metrics=_metric_table(group, found),
         differing=found.differing if found else [],
         tolerances=[f"{heading(m.metric, group[0])}: {m.tolerance.words()}" for m in found.metrics] if found else [],

@@ -14,7 +14,7 @@ from ..leaderboard.formats.markdown import escape_markdown
 from ..leaderboard.protocol_tables import tables
 from ..storage.files import write_text
 from .claims import arithmetic, project_record, witness
-from .contents import Section, sections
+from .contents import Section, Shared, sections, told_once
 from .facts import Facts
 from .kept_samples import few_of
 
@@ -64,8 +64,9 @@ def report(places: Sequence[Path], output: Path) -> list[str]:
     parts = sections(found)
     figures = _figures(records, output / "figures")
     grids = [_grid(part, samples, output / "figures") for part in parts]
-    write_text(output / "report.md", _markdown(parts, grids, figures))
-    write_text(output / "report.html", _html(parts, grids, figures))
+    shared, own = told_once(parts)
+    write_text(output / "report.md", _markdown(own, shared, grids, figures))
+    write_text(output / "report.html", _html(own, shared, grids, figures))
     return _verdicts(parts)
 
 
@@ -114,19 +115,21 @@ def _grid(part: Section, samples: Mapping[str, Any], folder: Path) -> Figure | N
     return None if run_id is None else sample_grid(samples[run_id], folder / f"run-{run_id}", title=part.title)
 
 
-def _markdown(parts: Sequence[Section], grids: Sequence[Figure | None], figures: Sequence[Figure]) -> str:
+def _markdown(
+    parts: Sequence[Section], shared: Shared, grids: Sequence[Figure | None], figures: Sequence[Figure]
+) -> str:
     lines = ["# Reproducibility report", ""]
     lines += [f"- {escape_markdown(part.title)}: **{escape_markdown(part.verdict)}**" for part in parts]
     lines += ["", *([TOLERANCE, ""] if any(part.tolerances for part in parts) else [])]
+    if shared.facts:
+        lines += ["## What all settings share", "", *_facts(shared)]
     for part, grid in zip(parts, grids, strict=True):
         lines += [f"## {escape_markdown(part.title)}", "", f"**{escape_markdown(part.verdict)}**", ""]
         lines += [f"- {escape_markdown(line)}" for line in part.differing]
         lines += ["", *_table(part.metrics), ""]
         lines += [f"- tolerance of {escape_markdown(line)}" for line in part.tolerances]
         lines += ["", "### What was run", "", *(f"    {command}" for command in part.commands), ""]
-        for heading, pairs in part.facts:
-            lines += [f"### {heading}", "", *_table([["what", "value"], *map(list, pairs)]), ""]
-        lines += ["### What was not checked", "", *(f"- {escape_markdown(line)}" for line in part.unchecked), ""]
+        lines += _facts(part)
         lines += [f"![{escape_markdown(part.title)}](figures/{grid.png.name})", ""] if grid else []
         lines += ["<details><summary>Full specification</summary>", "", "```json", part.specification, "```", ""]
         lines += ["</details>", ""]
@@ -135,12 +138,21 @@ def _markdown(parts: Sequence[Section], grids: Sequence[Figure | None], figures:
     return "\n".join(lines).rstrip() + "\n"
 
 
+def _facts(of: Section | Shared) -> list[str]:
+    lines = []
+    for heading, pairs in of.facts:
+        lines += [f"### {heading}", "", *_table([["what", "value"], *map(list, pairs)]), ""]
+    if of.unchecked:
+        lines += ["### What was not checked", "", *(f"- {escape_markdown(line)}" for line in of.unchecked), ""]
+    return lines
+
+
 def _table(rows: Sequence[Sequence[str]]) -> list[str]:
     head, *body = [[escape_markdown(cell) for cell in row] for row in rows]
     return [f"| {' | '.join(line)} |" for line in (head, ["---"] * len(head), *body)]
 
 
-def _html(parts: Sequence[Section], grids: Sequence[Figure | None], figures: Sequence[Figure]) -> str:
+def _html(parts: Sequence[Section], shared: Shared, grids: Sequence[Figure | None], figures: Sequence[Figure]) -> str:
     from jinja2 import Environment, StrictUndefined
 
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
@@ -148,7 +160,8 @@ def _html(parts: Sequence[Section], grids: Sequence[Figure | None], figures: Seq
     shown = [None if grid is None else _picture(grid) for grid in grids]
     pairs = list(zip(parts, shown, strict=True))
     tolerance = TOLERANCE if any(part.tolerances for part in parts) else ""
-    return template.render(parts=pairs, figures=[_picture(f) for f in figures], tolerance=tolerance) + "\n"
+    shown_figures = [_picture(figure) for figure in figures]
+    return template.render(parts=pairs, shared=shared, figures=shown_figures, tolerance=tolerance) + "\n"
 
 
 def _picture(figure: Figure) -> dict[str, str]:

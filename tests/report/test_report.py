@@ -16,7 +16,7 @@ from guidance_bench.cli.main import main
 from guidance_bench.core.identity import short_hash
 from guidance_bench.experiments.records import SCHEMA, metric_values, read_record, seal, validate
 from guidance_bench.guidance.method import METHODS
-from guidance_bench.report.contents import sections
+from guidance_bench.report.contents import sections, told_once
 from guidance_bench.report.facts import Facts
 from guidance_bench.report.published_rows import compare
 from guidance_bench.report.tolerance import tolerance
@@ -189,7 +189,22 @@ def test_a_folder_of_bare_records_is_reported_in_the_order_of_settings(tmp_path,
     for words in (page, text):
         assert "network evaluations (NFE), a sample" in words and "A tolerance is the sum" not in words
         assert "its spread is not known" in words and "All settings" in words
+        assert words.count("What all settings share") == 1 and words.count("euler shift=0 steps=20") == 1
     assert re.search(r"peak memory</th><td>[\d.]+ [MG]B<", page)
+
+
+def test_what_all_settings_share_is_told_once_and_nothing_is_lost():
+    records = [read_record(file) for file in sorted(DIGITS.glob("*.json"))[:4]]
+    parts = sections([Facts(record) for record in records])
+    shared, own = told_once(parts)
+    assert "Protocol" in dict(shared.facts) and all("Protocol" not in dict(part.facts) for part in own)
+    assert "nothing was compared with a published number" in shared.unchecked
+    for whole, part in zip(parts, own, strict=True):
+        told = [(name, pair) for facts in (shared.facts, part.facts) for name, pairs in facts for pair in pairs]
+        assert sorted(told) == sorted((name, pair) for name, pairs in whole.facts for pair in pairs)
+        assert sorted(shared.unchecked + part.unchecked) == sorted(whole.unchecked)
+    alone, same = told_once(parts[:1])
+    assert alone.facts == [] and same == parts[:1]
 
 
 def test_a_metric_that_not_every_draw_has_is_said():
