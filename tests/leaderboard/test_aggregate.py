@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 from synthetic_records import BASE, distance_record, record_of
 
@@ -38,6 +39,26 @@ def test_a_single_seed_has_no_spread():
     settings = aggregate(to_frame([record_of("ig")]))
     assert settings["n"].tolist() == [1]
     assert math.isnan(settings[f"{FD}.sd"].iloc[0])
+
+
+def test_settings_averaged_at_once_have_the_very_numbers_of_each_alone():
+    """Settings of one to five runs, some of which lack a cost: numpy adds a row of a block as it adds the row alone."""
+    rng = np.random.default_rng(0)
+    records = [
+        distance_record("ig", 1.1 + place, seed, float(rng.lognormal()))
+        for place in range(40)
+        for seed in range(1 + place % 5)
+    ]
+    frame = to_frame(records)
+    frame.loc[rng.random(len(frame)) < 0.3, "cost.seconds"] = math.nan
+    settings = aggregate(frame, [FD])
+    assert settings["n"].tolist() == [1 + place % 5 for place in range(40)]
+    for _, row in settings.iterrows():
+        own = frame[frame["run_id"].isin(row["run_ids"])].sort_values("seed")
+        values, costs = own[FD].to_numpy(), own["cost.seconds"].dropna().to_numpy()
+        assert row[FD] == values.mean() and row[f"{FD}.values"] == values.tolist()
+        assert len(values) == 1 or row[f"{FD}.sd"] == values.std(ddof=1)
+        assert row["cost.seconds"] == costs.mean() if len(costs) else math.isnan(row["cost.seconds"])
 
 
 def test_a_repeated_run_counts_once_and_the_later_record_holds():

@@ -22,6 +22,7 @@ from guidance_bench.leaderboard.comparison.paired import (
     moderated,
     paired,
     sign_flip,
+    student_tail,
     tie_letters,
 )
 from guidance_bench.leaderboard.protocol_tables import tables
@@ -44,6 +45,12 @@ def test_paired_t_is_scipys_and_its_interval_holds_p():
     assert paired({0: 1.0, 1: 2.0, 9: 5.0}, {0: 0.0, 1: 0.5, 7: 0.0}).pairs == 2
     assert math.isnan(paired({0: 1.0}, {0: 2.0}).p)
     assert paired({0: 1.0, 1: 1.0, 2: 1.0}, {0: 1.0, 1: 1.0, 2: 1.0}).p == 1.0
+
+
+def test_the_tail_of_students_distribution_is_scipys_to_the_bit():
+    rng = np.random.default_rng(0)
+    for t, freedom in zip(5 * np.abs(rng.normal(size=500)), rng.uniform(0.5, 200, 500), strict=True):
+        assert student_tail(t, freedom) == stats.t.sf(t, freedom)
 
 
 def test_sign_flips_by_hand():

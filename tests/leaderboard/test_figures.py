@@ -80,6 +80,16 @@ def test_a_thousand_points_are_pixels_in_vector_files(tmp_path):
     assert sizes["many"] < sizes["some"]
 
 
+def test_a_panel_of_many_settings_holds_no_more_drawings_than_one_of_few():
+    """Drawn as one line, one band and one cloud of points, or ten thousand runs would take minutes."""
+    counts = []
+    for settings in (5, 300):
+        grid = {"cfg": ("scale", np.linspace(1.1, 1.4, settings).tolist())}
+        axes = scale_figure(table_of(line_up((0, 1), grid))).axes[0]
+        counts.append((len(axes.lines), len(axes.collections), len(axes.texts), len(axes.patches)))
+    assert counts[0] == counts[1] and sum(counts[0]) < 10
+
+
 def test_settings_above_the_axis_are_marked(table):
     worst = table.settings[FD].max()
     none = table.settings[FD].iloc[0]

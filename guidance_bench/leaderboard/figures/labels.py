@@ -50,7 +50,7 @@ def label_points(figure: Canvas, rows: pd.DataFrame, x: str, y: str, above: floa
             expand=(1.15, 1.35),
             force_text=(0.25, 0.45),
             max_move=(6, 6),
-            iter_lim=400,
+            iter_lim=100,  # 400 take four times as long and leave no more names
         )
     for text, (_, row) in zip(_with_room(figure, texts), inside.iterrows(), strict=True):
         if text is not None:
