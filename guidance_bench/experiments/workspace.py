@@ -19,6 +19,15 @@ from .specification import protocol_of
 COMMITTED = "committed"
 
 
+def output_of(place: Path) -> Path:
+    """The output folder that is, or that holds, a record, a run or some records: known by what runs share in it.
+
+    ``outputs`` where there is none.
+    """
+    near = (place, *place.parents[:2])
+    return next((f for f in near if any((f / name).is_dir() for name in ("models", "features"))), Path("outputs"))
+
+
 class Workspace:
     """An output folder: ``<run_id>/record.json``, ``<run_id>/samples``, ``models/<recipe>``, ``features/<space>``,
     ``prepass/<hash>``, ``leaderboards/<benchmark>``.

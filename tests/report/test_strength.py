@@ -15,6 +15,7 @@ import guidance_bench as gb
 from guidance_bench.cli.main import main
 from guidance_bench.experiments.records import read_records
 from guidance_bench.experiments.runner import Runner
+from guidance_bench.experiments.workspace import output_of
 from guidance_bench.report.equivalent_cfg import cfg_equivalent_strength
 from guidance_bench.report.strength import strengths
 
@@ -103,13 +104,15 @@ def test_the_strength_of_ones_own_method_takes_its_file(tmp_path):
     own = str(Path(__file__).parents[1] / "plugins" / "late_cfg.py")
     words = ["benchmark.train_steps=2", "benchmark.samples=20", "lineup=false", f"output={tmp_path}", "device=cpu"]
     assert main(["run", f"benchmark={TINY}", f"method={own}", *words]) == 0
-    told = ["strength", str(tmp_path), f"output={tmp_path}", "samples=8", "device=cpu", f"benchmark={TINY}"]
+    told = ["strength", str(tmp_path), "samples=8", "device=cpu", f"benchmark={TINY}"]
     program = [sys.executable, "-m", "guidance_bench", *told]
     without, done = (
         subprocess.run([*program, *more], capture_output=True, text=True) for more in ([], [f"method={own}"])
     )
     assert without.returncode == 2 and "unknown method 'late_cfg'" in without.stderr
     assert done.returncode == 0 and "late_cfg" in done.stdout and " w_e " in done.stdout
+    assert len(list(tmp_path.glob("strength/*.json"))) == 1  # the output folder is that of the runs
+    assert output_of(Path("somewhere/else.json")) == Path("outputs")
 
 
 def test_a_network_whose_classes_are_equal_has_no_strength(network):

@@ -11,7 +11,7 @@ from ..names import check_path
 from ..options import PLUGINS, load_plugins, split_options, wants_help, whole_number
 
 HELP = """\
-guidance-bench strength RUNS [samples=64] [output=outputs] [device=auto]
+guidance-bench strength RUNS [samples=64] [output=FOLDER] [device=auto]
                         [benchmark=FILE.py] [method=FILE.py] [solver=FILE.py]
 
 How strong is a method in units of CFG? For each run the scale of CFG whose
@@ -23,7 +23,8 @@ over time is drawn. Its evaluations are no cost of the method.
   RUNS      a record, or a folder of records such as an output folder
   samples   of each run, the first so many
   output    where the networks are, and where strength/RUN.json and the figure
-            strength/trajectory.png (.svg, .pdf) go
+            strength/trajectory.png (.svg, .pdf) go (default: the output folder
+            of the runs; outputs where they lie alone)
   benchmark, method, solver   the file of a plug-in that runs were made with"""
 
 
@@ -36,7 +37,7 @@ def command(arguments: Sequence[str]) -> int:
     if wants_help(arguments):
         print(HELP)
         return 0 if arguments else 2
-    words, options = split_options(arguments, {"samples": "64", "output": "outputs", "device": "auto", **PLUGINS})
+    words, options = split_options(arguments, {"samples": "64", "output": "", "device": "auto", **PLUGINS})
     if len(words) != 1:
         raise UserError("strength takes one record or folder of records: guidance-bench strength outputs")
     count = whole_number("samples", options["samples"], 1)
@@ -48,11 +49,13 @@ def command(arguments: Sequence[str]) -> int:
     if not records:
         raise UserError(f"{words[0]!r} holds no records")
     from ...core.environment import pick_device
+    from ...experiments.workspace import output_of
     from ...report.strength import draw_trajectories, strengths
 
     load_plugins(options)
-    for record, mean in strengths(records, Path(options["output"]), pick_device(options["device"]), count):
+    output = Path(options["output"]) if options["output"] else output_of(Path(words[0]).expanduser())
+    for record, mean in strengths(records, output, pick_device(options["device"]), count):
         say(f"{record['run_id']}  {record['spec']['method']['name']:<24} w_e {mean:.3f}")
-    for figure in draw_trajectories(records, Path(options["output"])):
+    for figure in draw_trajectories(records, output):
         say(f"figure: {figure.png} (also .svg, .pdf)")
     return 0

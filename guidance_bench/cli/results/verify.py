@@ -12,14 +12,15 @@ from ..names import check_path
 from ..options import PLUGINS, load_plugins, split_options, wants_help
 
 HELP = """\
-guidance-bench verify RECORD [samples=64|all] [output=outputs] [device=auto]
+guidance-bench verify RECORD [samples=64|all] [output=FOLDER] [device=auto]
                       [benchmark=FILE.py] [method=FILE.py] [solver=FILE.py]
 guidance-bench verify RECORD... samples=none
 
 Checks a record: its seal and name, whether this program gives the same run, the
 evaluator's hashes, the networks' weights, a part of its samples made again (in
 whole blocks, chosen by the run's name), and its metrics, made again from the
-samples where all are in the output folder. samples=all makes them all;
+samples where all are in the output folder: that of the record, or outputs where
+it lies alone. samples=all makes them all;
 samples=none, for any number of records, makes and fetches nothing: seal, name,
 arithmetic, the project's own record of the run, and the specification.
 
@@ -33,7 +34,7 @@ file is named as for run.
 Exit status 0: nothing differs; 1: something does."""
 
 
-DEFAULTS = {"samples": "64", "output": "outputs", "device": "auto", **PLUGINS}
+DEFAULTS = {"samples": "64", "output": "", "device": "auto", **PLUGINS}
 
 
 def command(arguments: Sequence[str]) -> int:
@@ -52,6 +53,7 @@ def command(arguments: Sequence[str]) -> int:
     for word in words:
         check_path(word, "the JSON file of a record")
     from ...core.environment import pick_device
+    from ...experiments.workspace import output_of
     from ...report.checks import text_of, verified
     from ...report.claims import OWN_RECORD
     from ...report.verify import verify
@@ -61,7 +63,8 @@ def command(arguments: Sequence[str]) -> int:
     if count == "none":
         return glance_at(paths, pick_device(options["device"]))
     made = None if count == "all" else int(count)
-    checks = verify(paths[0], made, options["output"], pick_device(options["device"]), say)
+    output = Path(options["output"]) if options["output"] else output_of(paths[0])
+    checks = verify(paths[0], made, output, pick_device(options["device"]), say)
     say(text_of(checks))
     left = [check.what for check in checks if check.verdict == "not checked" and check.what != OWN_RECORD]
     fine = "; not checked: ".join(["nothing differs", *([", ".join(left)] if left else [])])
