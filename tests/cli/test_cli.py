@@ -106,20 +106,6 @@ def test_a_corrupt_record_is_named_and_nothing_is_lost(study, tmp_path):
         path.write_text(whole)
 
 
-def test_list_rows_shows_what_papers_printed(monkeypatch):
-    monkeypatch.setenv("COLUMNS", "80")
-    from guidance_bench.cli.about.listing import listing
-
-    said = listing(["rows"])
-    declared = gb.BENCHMARKS.create("imagenet256").declared.rows
-    assert said.count("row=NAME") == 1  # imagenet256_5k has the same
-    assert all(f"    {name}  {row.method}" in said for name, row in declared.items())
-    flat = " ".join(said.split())
-    assert "sit_xl_cfg cfg scale=1.5 channels=3 on SiT-XL/2" in flat and "FID 2.06, sFID 4.50, IS 270.3" in flat
-    assert flat.count("not printed: ") == sum(bool(row.not_printed) for row in declared.values())
-    assert max(map(len, said.splitlines())) <= 80
-
-
 def test_list_shows_every_registry_with_parameters_and_cost():
     done = cli("list")
     assert done.returncode == 0, done.stderr

@@ -172,32 +172,6 @@ def test_what_the_source_does_not_tell_is_left_to_the_registries(source, expecte
     assert declared("some_content", "method") == expected
 
 
-def test_a_list_is_kept_until_what_it_lists_changes(tmp_path, monkeypatch, capsys):
-    from guidance_bench.cli.about import list as about
-    from guidance_bench.cli.about import listing
-
-    monkeypatch.setenv("GUIDANCE_BENCH_CACHE", str(tmp_path))
-    calls = []
-    monkeypatch.setattr(listing, "listing", lambda kinds: calls.append(kinds) or f"text {len(calls)}")
-    assert main(["list", "solvers"]) == main(["list", "solvers"]) == 0
-    assert capsys.readouterr().out == "text 1\ntext 1\n"
-    (kept,) = tmp_path.glob("list-*.json")
-    kept.write_text(kept.read_text().replace("text", "test"))  # damaged
-    assert main(["list", "solvers"]) == 0 and capsys.readouterr().out == "text 2\n"
-    monkeypatch.setattr(about, "state", lambda groups: "changed")
-    assert main(["list", "solvers"]) == 0 and capsys.readouterr().out == "text 3\n"
-    assert [*tmp_path.glob("*.json")] == [kept]
-
-
-@pytest.mark.parametrize("columns", [50, 80, 160])
-def test_a_list_follows_the_width_of_the_terminal(columns, monkeypatch):
-    from guidance_bench.cli.about.listing import listing
-
-    monkeypatch.setenv("COLUMNS", str(columns))
-    longest = max(map(len, listing(["solvers", "metrics"]).splitlines()))
-    assert min(columns, 100) - 20 < longest <= min(columns, 100)
-
-
 def test_version_is_the_packages(capsys):
     assert main(["--version"]) == 0
     assert capsys.readouterr().out == f"{gb.__version__}\n"
