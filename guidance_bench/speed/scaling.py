@@ -1,4 +1,4 @@
-"""How the cost grows with samples, batch, resolution and width: exponents fitted to measured times."""
+"""How the cost grows with samples, batch, resolution, width and the method: exponents fitted to measured times."""
 
 from __future__ import annotations
 
@@ -8,9 +8,12 @@ from typing import Any
 import numpy as np
 import torch
 
+from ..core.errors import UserError
 from ..experiments.benchmark import BENCHMARKS
 from ..guidance.method import METHODS
 from ..sampling.blocks import BlockMaker, Job
+from ..sampling.ledger import Ledger
+from ..sampling.sampler import sample
 from ..sampling.solvers import SOLVERS
 from .ruler import Task, alternate
 from .sampling import DIGITS, SCALE, Workload
@@ -23,12 +26,14 @@ WIDTHS = (64, 128, 256, 512)
 #: Samples of a block, as benchmark digits has them.
 BLOCK = 200
 STEPS = 2
+METHOD_STEPS = 8  # enough for what happens at a part of them alone
 
 
 def scaling(rounds: int, device: torch.device) -> dict[str, Any]:
     """Seconds at each size, and the exponent p of seconds ~ size^p; of the batch also its part that does not grow.
 
-    "samples" is a run, made in blocks of one size; "batch" is what is sampled together.
+    "samples" is a run, made in blocks of one size; "batch" is what is sampled together; "methods" are all that are
+    registered and ask for nothing but networks, with their defaults: time against evaluations.
     """
     work = {
         "batch": [(n, _work(device, batch=n)) for n in BATCHES],
@@ -46,7 +51,33 @@ def scaling(rounds: int, device: torch.device) -> dict[str, Any]:
         result[name] = {"seconds": {str(k): v for k, v in medians.items()}, "exponent": exponent(medians)}
         if name == "batch":
             result[name]["fixed_seconds"] = fixed_part(medians)
-    return result
+    return {**result, "methods": _methods(rounds, device)}
+
+
+def _methods(rounds: int, device: torch.device) -> dict[str, Any]:
+    """Of each method its evaluations and its time over those of ``none``, and the exponent p of time ~ evaluations^p.
+
+    Where a method asks for a weak network, it is the network itself, so that an evaluation is an evaluation.
+    """
+    work = _work(device, batch=BLOCK // 2)
+    given: dict[str, Any] = {"labels": work.labels, "noise": work.noise, "weak": work.network}
+    tasks: dict[str, Task] = {}
+    evaluations: dict[str, float] = {}
+    for name in METHODS.names():
+        task, ledger = (
+            partial(sample, work.network, name, SOLVERS.create("euler", steps=METHOD_STEPS), **given),
+            Ledger(),
+        )
+        try:
+            task(ledger=ledger)
+        except UserError:  # wants a table made beforehand, or a block that this network lacks
+            continue
+        tasks[name], evaluations[name] = task, ledger.nfe
+    times = alternate(tasks, rounds, device)
+    over = {name: times.ratio(name, "none") for name in tasks}
+    relative = {name: count / evaluations["none"] for name, count in evaluations.items()}
+    sizes, ratios = (np.log([values[name] for name in tasks]) for values in (relative, over))
+    return {"evaluations": relative, "time_over_none": over, "exponent": float(sizes @ ratios / (sizes @ sizes))}
 
 
 def exponent(seconds: dict[int, float]) -> float:

@@ -39,7 +39,9 @@ def small_speed() -> str:
     parts = ", ".join(f"{kind} {100 * share:.0f} %" for kind, share in shared.items())
     most = small["speed_over_plain"]["none"] / sum(shared.values())
     apart = max(small["difference"].values())
-    exponents = ", ".join(f"{growth[name]['exponent']:.2f} over {name}" for name in growth if name != "samples")
+    exponents = ", ".join(
+        f"{growth[name]['exponent']:.2f} over {name}" for name in growth if name not in ("samples", "methods")
+    )
     blocks, batches = (sorted(map(int, growth[name]["seconds"])) for name in ("samples", "batch"))
     first = growth["batch"]["fixed_seconds"] / growth["batch"]["seconds"][str(batches[0])]
     device, threads = (record["environment"][name] for name in ("device", "threads"))
@@ -51,7 +53,9 @@ def small_speed() -> str:
         f"too; were all else free, the ratio would be {most:.2f}. `compile=true` fuses them and rounds otherwise.",
         f"Samples of a run are made in blocks of one size ({blocks[0]} to {blocks[-1]} samples here). Other exponents: "
         f"{exponents}. The part of a batch of {batches[0]} that does not grow: {100 * first:.0f} % of its time "
-        f"(a of a + b N, fitted over {batches[0]} to {batches[-1]}).",
+        f"(a of a + b N, fitted over {batches[0]} to {batches[-1]}). Over {len(growth['methods']['evaluations'])} "
+        f"methods time grows as evaluations to the power of {growth['methods']['exponent']:.2f}.",
+        "\n![What sampling costs as it grows](speed_small.png)",
     )
     return with_goals(record["results"]) + "\n" + "\n".join(sentences)
 

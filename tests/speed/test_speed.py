@@ -6,13 +6,16 @@ import time
 
 import pytest
 import torch
+from PIL import Image
 
 from guidance_bench.cli.main import main
+from guidance_bench.core.environment import describe
 from guidance_bench.experiments.records import committed_results
 from guidance_bench.networks.backbone import Backbone
 from guidance_bench.speed import evaluation, ruler
 from guidance_bench.speed import measure as measuring
 from guidance_bench.speed import scaling as scaling_module
+from guidance_bench.speed.figure import growth_figure
 from guidance_bench.speed.measure import GOALS, MEASUREMENTS, Goal, rows, table
 from guidance_bench.speed.ruler import Times, alternate, matrix_rate
 from guidance_bench.speed.sampling import DIGITS, Workload
@@ -61,7 +64,7 @@ def test_the_exponent_of_a_power():
     assert matrix_rate(torch.float32, CPU, size=64)() > 1e6
 
 
-def test_growth_is_that_of_runs_batches_sizes_and_widths(monkeypatch):
+def test_growth_is_that_of_runs_batches_sizes_widths_and_methods(monkeypatch, tmp_path):
     """A clock that ticks once for each sample, in place of the real one."""
     sizes = {"BLOCKS": (1, 2, 4), "BATCHES": (2, 4), "SIDES": (4, 8), "WIDTHS": (32, 64), "BLOCK": 2}
     for name, values in sizes.items():
@@ -76,11 +79,20 @@ def test_growth_is_that_of_runs_batches_sizes_and_widths(monkeypatch):
     monkeypatch.setattr(Backbone, "forward", forward)
     monkeypatch.setattr(ruler.time, "perf_counter", lambda: ticks[0])
     found = scaling_module.scaling(1, CPU)
-    assert {name: round(one["exponent"], 6) for name, one in found.items()} == {
+    methods = found["methods"]
+    assert {name: round(one["exponent"], 6) for name, one in found.items() if one is not methods} == {
         **{"samples": 1.0, "batch": 1.0, "latents a side": 0.0, "width": 0.0},
     }
+    evaluated = {"none": 1.0, "ig": 1.0, "cfg": 2.0, "autoguidance": 2.0, "rectified_cfgpp": 3.0}
+    assert (
+        evaluated.items() <= methods["evaluations"].items() and evaluated.items() <= methods["time_over_none"].items()
+    )
+    assert methods["exponent"] == pytest.approx(1, abs=0.05)  # a method that leaves blocks out is counted for less
     assert found["samples"]["seconds"] == {"2": 4.0, "4": 8.0, "8": 16.0}  # two steps a sample
     assert found["batch"]["fixed_seconds"] == pytest.approx(0, abs=1e-9)
+    drawn = growth_figure({"results": {"scaling": found}, "environment": describe(CPU)}, tmp_path / "growth")
+    with Image.open(drawn.png) as picture:
+        assert picture.size == (1380, 960)
 
 
 def test_the_programs_that_are_timed_beside_ours_give_the_same_distance(monkeypatch):

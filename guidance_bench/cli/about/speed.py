@@ -17,7 +17,8 @@ Times our paths and their peers in turn, in one process: sampling beside a plain
 loop of timm's blocks, each method beside none, the small networks, growth with
 samples, resolution and width; Fréchet distance, precision and recall and
 Inception beside SciPy's and torch-fidelity's. Prints the ratios with the goals
-and writes the record, with the machine and its rate of matrix products.
+and writes the record, with the machine and its rate of matrix products; of
+scaling also a figure beside it, with every method's time and evaluations.
 
 Names: sampling, methods, small, scaling, training, frechet, precision,
 features; on a CUDA GPU sampling_gpu, methods_gpu, small_gpu, evaluation_gpu,
@@ -52,4 +53,8 @@ def command(arguments: Sequence[str]) -> int:
     if options["output"]:
         write_json(Path(options["output"]), record)
         say(f"record: {options['output']}")
+        if "scaling" in record["results"]:
+            from ...speed.figure import growth_figure
+
+            say(f"figure: {growth_figure(record, Path(options['output']).with_suffix('')).png}")
     return 0
