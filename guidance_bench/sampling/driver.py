@@ -174,6 +174,8 @@ def _failure(method: Guidance, step: Step, error: Exception) -> str:
     frame = (own or list(frames))[-1]
     line = f"{Path(frame.filename).name}, line {frame.lineno}"
     said = " ".join(str(error).split()) or "no message"
+    if "'Query'" in said:
+        said += " (a query becomes a velocity by yield: `v = yield query`)"
     return f"method {method.name!r} failed at {place(step)}, {line}: {type(error).__name__}: {said}"
 
 

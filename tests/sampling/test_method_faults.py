@@ -46,6 +46,19 @@ def test_a_bug_inside_guide_names_method_step_and_t(buggy):
     assert isinstance(caught.value.__cause__, AttributeError)
 
 
+def test_a_forgotten_yield_is_answered_with_the_way_out(request):
+    class Forgetful(gb.Guidance):
+        def guide(self, step, query):
+            yield query
+            return query - gb.Query(label="null")
+
+    name = request.function.__name__
+    gb.register_method(name)(Forgetful)
+    toy = gb.BACKBONES.create("toy", depth=2).build()
+    with pytest.raises(gb.UserError, match=r"'Query' and 'Query' \(a query becomes a velocity by yield: `v = yield"):
+        gb.sample(toy, name, "euler", labels=torch.tensor([0]), noise=torch.ones(1, 2, 1, 1))
+
+
 def test_the_command_line_says_it_in_one_line(buggy, tmp_path, capsys):
     words = [f"method={buggy}", f"output={tmp_path / 'out'}", "device=cpu", "benchmark.train_steps=2"]
     assert main(["run", f"benchmark={TINY}", *words]) == 2
