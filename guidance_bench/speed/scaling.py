@@ -32,8 +32,9 @@ METHOD_STEPS = 8  # enough for what happens at a part of them alone
 def scaling(rounds: int, device: torch.device) -> dict[str, Any]:
     """Seconds at each size, and the exponent p of seconds ~ size^p; of the batch also its part that does not grow.
 
-    "samples" is a run, made in blocks of one size; "batch" is what is sampled together; "methods" are all that are
-    registered and ask for nothing but networks, with their defaults: time against evaluations.
+    "samples" is a run, made in blocks of one size, a short one so often that all sizes make equally many; "batch" is
+    what is sampled together; "methods" are all that are registered and ask for nothing but networks, with their
+    defaults: time against evaluations.
     """
     work = {
         "batch": [(n, _work(device, batch=n)) for n in BATCHES],
@@ -46,8 +47,11 @@ def scaling(rounds: int, device: torch.device) -> dict[str, Any]:
     }
     result: dict[str, Any] = {}
     for name, tasks in sweeps.items():
-        times = alternate({str(size): task for size, task in tasks.items()}, rounds, device)
-        medians = {size: times.median(str(size)) for size in tasks}
+        # A machine that stumbles now and then does so as often in a short run as in a long one, if it is as often done.
+        repeats = {size: max(tasks) // size if name == "samples" else 1 for size in tasks}
+        turns = {str(size): partial(_again, task, repeats[size]) for size, task in tasks.items()}
+        times = alternate(turns, rounds, device)
+        medians = {size: times.median(str(size)) / repeats[size] for size in tasks}
         result[name] = {"seconds": {str(k): v for k, v in medians.items()}, "exponent": exponent(medians)}
         if name == "batch":
             result[name]["fixed_seconds"] = fixed_part(medians)
@@ -109,6 +113,11 @@ def _run(work: Workload, blocks: int) -> Task:
 def _blocks(maker: BlockMaker, count: int) -> None:
     for start in range(0, BLOCK * count, BLOCK):
         maker.make(start, start + BLOCK)
+
+
+def _again(task: Task, count: int) -> None:
+    for _ in range(count):
+        task()
 
 
 def _work(device: torch.device, batch: int, **config: int) -> Workload:
