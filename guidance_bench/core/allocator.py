@@ -17,8 +17,8 @@ def keep_freed_memory() -> bool:
     """Let this process keep the memory of its freed tensors for the next ones; whether it could be arranged.
 
     A forward pass on a CPU makes and frees tensors of some megabytes at every operation. glibc gives them back to the
-    system and gets them anew, empty, one page fault for every 4 KiB. Other C libraries are left alone, and so is a glibc
-    whose user has set it up.
+    system and gets them anew, empty, one page fault for every 4 KiB. Other C libraries are left alone, and so is a
+    glibc whose user has set it up.
     """
     if not sys.platform.startswith("linux") or any(name in os.environ for name in VARIABLES):
         return False
