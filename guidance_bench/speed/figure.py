@@ -71,7 +71,7 @@ def _methods(axes: Axes, found: Mapping[str, Any]) -> None:
     axes.set_yticks(rows, names, fontsize=7)
     axes.set_ylim(-1, len(names))
     axes.set_xlabel("over those without guidance")
-    axes.legend(loc="lower left", fontsize=8, frameon=False)
+    axes.legend(loc="upper right", fontsize=8, frameon=False)
     power = f"time ~ evaluations$^{{{found['exponent']:.2f}}}$"
     axes.set_title(f"{len(names)} methods: {power}", parse_math=True, fontweight="normal")
 
