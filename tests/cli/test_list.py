@@ -6,6 +6,18 @@ import pytest
 
 import guidance_bench as gb
 from guidance_bench.cli.main import main
+from guidance_bench.core.registry import Registry
+
+
+@pytest.fixture
+def built_in_alone(monkeypatch):
+    """Without the plug-ins that other tests have registered: a list tells their files, words of any length."""
+    names = Registry.names
+
+    def own(registry):
+        return [name for name in names(registry) if registry.entry(name).source == "built in"]
+
+    monkeypatch.setattr(Registry, "names", own)
 
 
 def test_a_list_is_kept_until_what_it_lists_changes(tmp_path, monkeypatch, capsys):
@@ -26,7 +38,7 @@ def test_a_list_is_kept_until_what_it_lists_changes(tmp_path, monkeypatch, capsy
 
 
 @pytest.mark.parametrize("columns", [50, 80, 160])
-def test_a_list_follows_the_width_of_the_terminal(columns, monkeypatch):
+def test_a_list_follows_the_width_of_the_terminal(columns, monkeypatch, built_in_alone):
     from guidance_bench.cli.about.listing import listing
 
     monkeypatch.setenv("COLUMNS", str(columns))
@@ -34,7 +46,7 @@ def test_a_list_follows_the_width_of_the_terminal(columns, monkeypatch):
     assert min(columns, 100) - 20 < longest <= min(columns, 100)
 
 
-def test_list_rows_shows_what_papers_printed(monkeypatch):
+def test_list_rows_shows_what_papers_printed(monkeypatch, built_in_alone):
     monkeypatch.setenv("COLUMNS", "80")
     from guidance_bench.cli.about.listing import listing
 
