@@ -44,6 +44,8 @@ def growth_figure(record: Mapping[str, Any], stem: Path) -> Figure:
 
 
 def _sweep(axes: Axes, found: Mapping[str, Any], label: str) -> None:
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+
     sizes = sorted(map(int, found["seconds"]))
     seconds = [found["seconds"][str(size)] for size in sizes]
     power = found["exponent"]
@@ -51,6 +53,10 @@ def _sweep(axes: Axes, found: Mapping[str, Any], label: str) -> None:
     axes.plot(sizes, [math.exp(middle) * n**power for n in sizes], color=NEUTRAL, linewidth=1)
     axes.plot(sizes, seconds, "o", color=look_of("ig").colour)
     _logarithmic(axes, sizes)
+    axes.set_yscale("log")
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.yaxis.set_minor_locator(NullLocator())
     axes.set_xlabel(label)
     axes.set_ylabel("seconds")
     axes.set_title(f"time ~ size$^{{{power:.2f}}}$", parse_math=True, fontweight="normal")
@@ -67,7 +73,6 @@ def _methods(axes: Axes, found: Mapping[str, Any]) -> None:
     axes.plot([counts[n] for n in names], rows, "o", markersize=4.5, label="evaluations of the network", **hollow)
     axes.plot([times[n] for n in names], rows, "o", markersize=4.5, label="time", color=look_of("ig").colour)
     _logarithmic(axes, [1, 2, 3, 5, 8])
-    axes.set_yscale("linear")
     axes.set_yticks(rows, names, fontsize=7)
     axes.set_ylim(-1, len(names))
     axes.set_xlabel("over those without guidance")
@@ -77,14 +82,11 @@ def _methods(axes: Axes, found: Mapping[str, Any]) -> None:
 
 
 def _logarithmic(axes: Axes, ticks: list[int]) -> None:
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+    """A logarithmic x axis with these ticks alone, and a grid behind."""
+    from matplotlib.ticker import NullLocator
 
     axes.set_xscale("log")
-    axes.set_yscale("log")
     axes.set_xticks(ticks, [str(tick) for tick in ticks])
-    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    for axis in (axes.xaxis, axes.yaxis):
-        axis.set_minor_locator(NullLocator())
+    axes.xaxis.set_minor_locator(NullLocator())
     axes.grid(visible=True)
     axes.set_axisbelow(True)
